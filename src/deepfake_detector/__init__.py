@@ -1,0 +1,1 @@
+"""Deepfake detection for faces: a photo in, a calibrated verdict out."""

@@ -1,0 +1,139 @@
+"""One tree of errors; each has a stable code, and a message that says what was got and what to do.
+
+::
+
+    DeepfakeDetectorError
+    ├── InputError                 one file could not be analysed; the others go on
+    │   ├── UnreadableInputError       missing, no permission, not a file
+    │   ├── EmptyInputError            no bytes, or no pixels
+    │   ├── UnsupportedFormatError     not a format on the allow-list
+    │   ├── DamagedInputError          truncated or corrupt
+    │   ├── LimitExceededError         larger than the limits allow
+    │   └── NoPicturesError            a folder or pattern without a picture
+    ├── ModelError                 a bundle could not be used
+    │   ├── ModelNotFoundError
+    │   ├── ModelTamperedError         a hash does not match
+    │   ├── UnsafeModelError           external data, custom operators, not ONNX
+    │   └── ModelSchemaError           a card that is broken, or newer than this version
+    ├── MissingExtraError          an optional dependency is not installed
+    ├── ConfigError                an experiment file or a setting is wrong
+    ├── DataError                  a training or evaluation set cannot be used
+    ├── WeightsError               pretrained weights cannot be had
+    └── ExportError                Keras and ONNX do not agree, or the conversion failed
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DeepfakeDetectorError(Exception):
+    """The root of all errors that this package raises on purpose. ``code`` is stable across versions."""
+
+    code: ClassVar[str] = "error"
+
+
+class InputError(DeepfakeDetectorError):
+    """One input could not be analysed."""
+
+    code = "input_error"
+
+
+class UnreadableInputError(InputError):
+    """The input does not exist, may not be read, or is not a file."""
+
+    code = "unreadable"
+
+
+class EmptyInputError(InputError):
+    """The input has no bytes, or decodes to no pixels."""
+
+    code = "empty"
+
+
+class UnsupportedFormatError(InputError):
+    """The input is not one of the formats that this package opens."""
+
+    code = "unsupported_format"
+
+
+class DamagedInputError(InputError):
+    """The input has the mark of a known format, but cannot be decoded whole."""
+
+    code = "damaged"
+
+
+class LimitExceededError(InputError):
+    """The input is larger than the limits in the settings."""
+
+    code = "too_large"
+
+
+class NoPicturesError(InputError):
+    """A folder or pattern holds no picture."""
+
+    code = "no_pictures"
+
+
+class ModelError(DeepfakeDetectorError):
+    """A model bundle could not be used."""
+
+    code = "model_error"
+
+
+class ModelNotFoundError(ModelError):
+    """There is no bundle at the place, or by the name, that was given."""
+
+    code = "model_not_found"
+
+
+class ModelTamperedError(ModelError):
+    """The bytes of a bundle are not those that its card, or this version's pins, name."""
+
+    code = "model_tampered"
+
+
+class UnsafeModelError(ModelError):
+    """The ONNX file reaches outside of itself, or needs code that ONNX Runtime does not ship."""
+
+    code = "model_unsafe"
+
+
+class ModelSchemaError(ModelError):
+    """The card is broken, or was written by a newer version."""
+
+    code = "model_schema"
+
+
+class MissingExtraError(DeepfakeDetectorError):
+    """An optional dependency is needed and not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} needs the extra [{extra}]: pip install "deepfake-detector[{extra}]"')
+        self.extra = extra
+
+
+class ConfigError(DeepfakeDetectorError):
+    """An experiment file, an override or a setting is wrong."""
+
+    code = "config"
+
+
+class DataError(DeepfakeDetectorError):
+    """A training or evaluation set cannot be used as it is."""
+
+    code = "data"
+
+
+class WeightsError(DeepfakeDetectorError):
+    """Pretrained weights cannot be had; nothing is ever started from random weights in their place."""
+
+    code = "weights"
+
+
+class ExportError(DeepfakeDetectorError):
+    """A trained network could not be turned into a bundle that answers the same."""
+
+    code = "export"

@@ -1,0 +1,258 @@
+"""The value types that travel between the stages; frozen, and free of any backend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+ImageArray = NDArray[np.uint8]
+"""A picture: uint8, shape (height, width, 3), RGB, upright, values 0–255."""
+
+FloatArray = NDArray[np.float32]
+
+REPORT_SCHEMA_VERSION = "1.0"
+
+
+class Verdict(StrEnum):
+    """What is said of a face or of a picture."""
+
+    REAL = "real"
+    FAKE = "fake"
+    UNCERTAIN = "uncertain"
+    NO_FACE = "no_face"
+
+
+class Kind(StrEnum):
+    """What kind of fake it is: an altered face of somebody, or a face that was generated as a whole."""
+
+    MANIPULATED = "manipulated"
+    GENERATED = "generated"
+
+
+class OperatingPoint(StrEnum):
+    """The share of real pictures that may be called fake: 1, 5 or 10 %."""
+
+    FPR1 = "fpr1"
+    FPR5 = "fpr5"
+    FPR10 = "fpr10"
+
+    @property
+    def fpr(self) -> float:
+        """The false-positive rate, 0–1."""
+        return {"fpr1": 0.01, "fpr5": 0.05, "fpr10": 0.10}[self.value]
+
+
+class QualityIssue(StrEnum):
+    """A named reason why a face cannot be judged."""
+
+    TOO_SMALL = "too_small"
+    TOO_BLURRED = "too_blurred"
+    TOO_DARK = "too_dark"
+
+
+class CropMode(StrEnum):
+    """What the network looks at: a square around the face, or the whole picture."""
+
+    FACE = "face"
+    WHOLE = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class CropRule:
+    """How a network input is cut from a picture.
+
+    ``ratio`` is the side of the square over the longer side of the finder's box (face mode only);
+    ``size`` is the side of the network input in pixels; faces that lean by ``upright_above`` degrees or
+    more are turned upright first.
+    """
+
+    mode: CropMode = CropMode.FACE
+    size: int = 224
+    ratio: float = 1.1
+    upright_above: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the upright picture; (x, y) is the top left corner, which may lie outside."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def area(self) -> float:
+        """Area in square pixels."""
+        return max(self.w, 0.0) * max(self.h, 0.0)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """The middle (x, y)."""
+        return self.x + self.w / 2.0, self.y + self.h / 2.0
+
+    @property
+    def long_side(self) -> float:
+        """The longer side in pixels."""
+        return max(self.w, self.h)
+
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """Five points (x, y) in pixels of the upright picture; left and right as the viewer sees them."""
+
+    left_eye: Point
+    right_eye: Point
+    nose: Point
+    left_mouth: Point
+    right_mouth: Point
+
+    def as_array(self) -> FloatArray:
+        """Shape (5, 2), float32, in the order of the fields."""
+        points = (self.left_eye, self.right_eye, self.nose, self.left_mouth, self.right_mouth)
+        return np.asarray(points, dtype=np.float32)
+
+    @property
+    def roll(self) -> float:
+        """How far the line between the eyes leans, in degrees; positive is clockwise on the screen."""
+        (ax, ay), (bx, by) = self.left_eye, self.right_eye
+        return float(np.degrees(np.arctan2(by - ay, bx - ax)))
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedFace:
+    """What a face finder returns; ``confidence`` is its own score, 0–1."""
+
+    box: Box
+    landmarks: Landmarks
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well a face can be judged.
+
+    ``size`` is the shorter side of its box in pixels; ``sharpness`` the variance of the Laplacian of the grey
+    face at a fixed size; ``brightness`` the mean grey value, 0–255; ``issues`` the named reasons against judging it.
+    """
+
+    size: float
+    sharpness: float
+    brightness: float
+    issues: tuple[QualityIssue, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """True if nothing speaks against judging the face."""
+        return not self.issues
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a network says of N crops, before any calibration.
+
+    ``fake_logit`` has shape (N,), positive means fake; ``kind_logit`` has shape (N,), positive means generated,
+    or is None where the network has no such head; ``cam`` has shape (N, h, w) and is each cell's share of the fake
+    logit (it averages to the logit without the bias), or is None; ``features`` has shape (N, d), or is None.
+    """
+
+    fake_logit: FloatArray
+    kind_logit: FloatArray | None = None
+    cam: FloatArray | None = None
+    features: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face in a report.
+
+    ``logit`` is the network's raw fake logit; ``p_fake`` the calibrated probability, 0–1, at the report's prior;
+    ``considered`` is False for background faces that the picture's verdict leaves out.
+    """
+
+    box: Box
+    landmarks: Landmarks | None
+    confidence: float
+    quality: Quality
+    logit: float
+    p_fake: float
+    verdict: Verdict
+    kind: Kind | None = None
+    considered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InputInfo:
+    """What was analysed. ``path`` is as given, or None for bytes and arrays; sizes are of the upright picture."""
+
+    path: str | None
+    sha256: str
+    bytes: int
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model answered, and under which terms its weights stand."""
+
+    name: str
+    version: str
+    sha256: str
+    license: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How the picture's verdict came about.
+
+    ``threshold`` is the calibrated probability (at ``prior``) from which on a face is called fake;
+    ``real_below`` the one under which it is called real; between them it is uncertain.
+    ``fpr`` is the share of real pictures that this threshold calls fake on the data it was fitted on, and
+    ``faces`` the number of faces that it was corrected for.
+    """
+
+    operating_point: OperatingPoint
+    fpr: float
+    threshold: float
+    real_below: float
+    prior: float
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer for one picture. ``timings`` are seconds per stage; ``p_fake`` is None only where no face is found."""
+
+    input: InputInfo
+    model: ModelInfo
+    verdict: Verdict
+    p_fake: float | None
+    kind: Kind | None
+    decision: Decision
+    faces: tuple[Face, ...] = ()
+    warnings: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    schema_version: str = REPORT_SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one input has no report; ``code`` is that of the error."""
+
+    path: str | None
+    code: str
+    message: str
+    sha256: str | None = None
+
+
+Outcome = Report | Failure
+"""What comes back for each input of a batch."""

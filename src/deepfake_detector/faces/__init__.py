@@ -1,0 +1,1 @@
+"""Finding faces, judging their quality, and cutting them out."""

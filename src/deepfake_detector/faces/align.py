@@ -1,0 +1,105 @@
+"""The one crop warp: a square around the face, or the whole picture, interpolated once, in training as in serving."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake_detector.core.types import Box, CropMode, CropRule, ImageArray, Landmarks
+
+Matrix = NDArray[np.float64]
+"""Shape (2, 3): takes (x, y, 1) of the picture, in pixels with centres at whole numbers, to pixels of the crop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter:
+    """A random change of the crop for training, folded into the same warp; the default changes nothing.
+
+    ``zoom`` multiplies the side of the square; ``shift_x`` and ``shift_y`` are shares of that side;
+    ``rotation`` is in degrees; ``flip`` mirrors left and right.
+    """
+
+    zoom: float = 1.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    rotation: float = 0.0
+    flip: bool = False
+
+
+NO_JITTER = Jitter()
+
+
+def face_matrix(box: Box, landmarks: Landmarks | None, rule: CropRule, jitter: Jitter = NO_JITTER) -> Matrix:
+    """The warp that cuts a face: a square of ``rule.ratio`` times the longer side of its box, around its middle.
+
+    The face is turned upright only if its eyes lean by ``rule.upright_above`` degrees or more.
+    """
+    roll = landmarks.roll if landmarks is not None else 0.0
+    turn = roll if abs(roll) >= rule.upright_above else 0.0
+    return _square_matrix(box.center, box.long_side * rule.ratio, turn, rule.size, jitter)
+
+
+def whole_matrix(width: int, height: int, rule: CropRule, jitter: Jitter = NO_JITTER) -> Matrix:
+    """The warp that takes the largest centred square of a picture."""
+    center = ((width - 1) / 2.0, (height - 1) / 2.0)
+    return _square_matrix(center, float(min(width, height)), 0.0, rule.size, jitter)
+
+
+def _square_matrix(center: tuple[float, float], side: float, turn: float, size: int, jitter: Jitter) -> Matrix:
+    side = max(side * jitter.zoom, 1.0)
+    scale = size / side
+    angle = math.radians(turn + jitter.rotation)
+    cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
+    cx, cy = center[0] + jitter.shift_x * side, center[1] + jitter.shift_y * side
+    matrix = np.array([[cos, sin, -cos * cx - sin * cy], [-sin, cos, sin * cx - cos * cy]], dtype=np.float64)
+    if jitter.flip:
+        matrix[0] *= -1.0
+    matrix[:, 2] += (size - 1) / 2.0
+    return matrix
+
+
+def warp(image: ImageArray, matrix: Matrix, size: int) -> ImageArray:
+    """Cut a crop of shape (size, size, 3), uint8 RGB, from an RGB picture; what lies outside is mirrored.
+
+    Shrinking samples each output pixel on a fine grid and averages it, so that there is neither aliasing nor a
+    second interpolation.
+    """
+    shrink = 1.0 / math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
+    fine = max(1, math.ceil(shrink / 1.25))
+    if fine == 1:
+        return _sample(image, matrix, size)
+    finer = matrix * fine
+    finer[:, 2] += (fine - 1) / 2.0
+    sampled = _sample(image, finer, size * fine)
+    return np.asarray(cv2.resize(sampled, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _sample(image: ImageArray, matrix: Matrix, size: int) -> ImageArray:
+    warped = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def crop(image: ImageArray, box: Box | None, landmarks: Landmarks | None, rule: CropRule) -> ImageArray:
+    """The network input for one face, or for the whole picture as ``rule`` says: (size, size, 3), uint8 RGB.
+
+    Raises ValueError if the rule wants a face and there is no box.
+    """
+    if rule.mode is CropMode.WHOLE:
+        height, width = image.shape[:2]
+        return warp(image, whole_matrix(width, height, rule), rule.size)
+    if box is None:
+        raise ValueError("a face crop needs a face box")
+    return warp(image, face_matrix(box, landmarks, rule), rule.size)
+
+
+def padding_share(matrix: Matrix, size: int, width: int, height: int) -> float:
+    """The share, 0–1, of a crop's pixels that lie outside of the picture (and are mirrored)."""
+    grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2).astype(np.float64)
+    inverse = cv2.invertAffineTransform(matrix)
+    points = grid @ inverse[:, :2].T + inverse[:, 2]
+    inside = (points >= -0.5).all(axis=1) & (points[:, 0] <= width - 0.5) & (points[:, 1] <= height - 0.5)
+    return float(1.0 - inside.mean())

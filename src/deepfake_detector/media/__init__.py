@@ -1,0 +1,1 @@
+"""Bytes, files and folders in; upright RGB pictures out."""

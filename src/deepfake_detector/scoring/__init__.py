@@ -1,0 +1,1 @@
+"""From a crop to a logit, and from a logit to a calibrated probability."""

@@ -1,0 +1,117 @@
+"""The card that travels with the weights: input, outputs, calibration, thresholds, data, licence, metrics, hash."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deepfake_detector.core.types import CropMode, CropRule
+
+CARD_SCHEMA_VERSION = 1
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class CardInput(_Strict):
+    """What goes in: uint8 RGB of shape (N, size, size, 3), cut as the crop rule says; normalisation is in the graph."""
+
+    size: int = Field(ge=16, le=1024)
+    crop: CropMode
+    ratio: float = Field(gt=0.0, le=4.0)
+    upright_above: float = Field(default=20.0, ge=0.0, le=180.0)
+
+    def rule(self) -> CropRule:
+        """The crop rule that ``faces.align`` takes."""
+        return CropRule(mode=self.crop, size=self.size, ratio=self.ratio, upright_above=self.upright_above)
+
+
+class CardOutputs(_Strict):
+    """Names of the graph's outputs; see ``core.types.Scores`` for their shapes and meanings."""
+
+    fake_logit: str = "fake_logit"
+    kind_logit: str | None = None
+    cam: str | None = None
+    features: str | None = None
+
+
+class FprPoint(_Strict):
+    """At this calibrated logit (prior 0.5) and above, this share of real faces is called fake."""
+
+    fpr: float = Field(gt=0.0, le=1.0)
+    logit: float
+
+
+class Calibration(_Strict):
+    """How a raw fake logit becomes a probability and a verdict; fitted on validation data, never on training pictures.
+
+    ``p = sigmoid(raw / temperature + bias)`` at prior 0.5 (temperature scaling, Guo et al. 2017, with a bias).
+    ``fpr_curve`` is ordered from the loosest to the strictest rate, its logits never fall; it holds 10, 5 and 1 %.
+    A face is uncertain while its calibrated logit lies less than ``band_below`` under the threshold.
+    ``out_of_source`` says that no prediction used here came from a network that had seen the picture's source.
+    """
+
+    temperature: float = Field(gt=0.0)
+    bias: float = 0.0
+    kind_temperature: float = Field(default=1.0, gt=0.0)
+    fpr_curve: tuple[FprPoint, ...]
+    band_below: float = Field(ge=0.0)
+    out_of_source: bool
+    fitted_on: str
+
+    @model_validator(mode="after")
+    def _check_curve(self) -> Calibration:
+        rates = [point.fpr for point in self.fpr_curve]
+        logits = [point.logit for point in self.fpr_curve]
+        if rates != sorted(set(rates), reverse=True) or logits != sorted(logits):
+            raise ValueError("fpr_curve must go from the loosest to the strictest rate, with logits that never fall")
+        if not {0.1, 0.05, 0.01} <= set(rates):
+            raise ValueError("fpr_curve must hold the rates 0.1, 0.05 and 0.01")
+        return self
+
+
+class DataSet(_Strict):
+    """A set of pictures that the weights were trained on, with its terms."""
+
+    name: str
+    real: int = Field(ge=0)
+    fake: int = Field(ge=0)
+    terms: str
+
+
+class Metric(_Strict):
+    """A measured figure with its bootstrap interval (95 %), on one set and split."""
+
+    name: str
+    on: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    used_for_selection: bool = False
+
+
+class Card(_Strict):
+    """All that is known of a bundle; stored as ``card.json`` beside ``model.onnx``."""
+
+    schema_version: int = Field(default=CARD_SCHEMA_VERSION, ge=1)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    version: str
+    created: str
+    description: str
+    architecture: str
+    classes: tuple[Literal["real"], Literal["fake"]] = ("real", "fake")
+    kinds: tuple[Literal["manipulated"], Literal["generated"]] = ("manipulated", "generated")
+    onnx_sha256: Sha256
+    input: CardInput
+    outputs: CardOutputs
+    calibration: Calibration
+    data: tuple[DataSet, ...]
+    data_fingerprint: str
+    license: str
+    limits: tuple[str, ...]
+    metrics: tuple[Metric, ...] = ()

@@ -1,0 +1,1 @@
+"""The offline conductor: data, networks, fitting, evaluation, export. Needs the extra [train]."""

@@ -1,0 +1,1 @@
+"""From probabilities to real, fake, uncertain or no face."""

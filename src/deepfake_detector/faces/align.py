@@ -79,8 +79,38 @@ def warp(image: ImageArray, matrix: Matrix, size: int) -> ImageArray:
 
 
 def _sample(image: ImageArray, matrix: Matrix, size: int) -> ImageArray:
-    warped = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    # OpenCV counts in 32-bit floats from the corner of what it is given: only the pixels that are needed go in, so
+    # that a crop is the same, bit for bit, from the whole picture and from a cut-out of it.
+    height, width = image.shape[:2]
+    left, top, right, bottom = window(matrix, size, width, height)
+    part = np.ascontiguousarray(image[top:bottom, left:right])
+    local = matrix.copy()
+    local[:, 2] += matrix[:, :2] @ np.array([left, top], dtype=np.float64)
+    warped = cv2.warpAffine(part, local, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(warped, dtype=np.uint8)
+
+
+def window(matrix: Matrix, size: int, width: int, height: int) -> tuple[int, int, int, int]:
+    """The pixels of a picture that a crop reads, mirrored ones included: left, top, right, bottom (both exclusive)."""
+    last = size - 1.0
+    corners = np.array([[0.0, 0.0, 1.0], [last, 0.0, 1.0], [0.0, last, 1.0], [last, last, 1.0]])
+    points = corners @ cv2.invertAffineTransform(matrix).T
+    # The thousandth keeps corners that lie on a whole pixel off the edge between two roundings.
+    low = np.floor(points.min(axis=0) - 1e-3).astype(int) - 1
+    high = np.ceil(points.max(axis=0) + 1e-3).astype(int) + 2
+    left, right = _span(int(low[0]), int(high[0]), width)
+    top, bottom = _span(int(low[1]), int(high[1]), height)
+    return left, top, right, bottom
+
+
+def _span(low: int, high: int, length: int) -> tuple[int, int]:
+    """The pixels of one axis that [low, high) reads when what lies outside is mirrored at the first and last pixel."""
+    start, stop = max(low, 0), min(high, length)
+    if low < 0:
+        stop = max(stop, min(length, 2 - low))
+    if high > length:
+        start = min(start, max(0, 2 * (length - 1) - high))
+    return start, stop
 
 
 def crop(image: ImageArray, box: Box | None, landmarks: Landmarks | None, rule: CropRule) -> ImageArray:

@@ -1,0 +1,125 @@
+"""The vocabulary of labelled data: a picture with its label, source, group and split; and questions about many."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from pathlib import Path
+
+from deepfake_detector.core.errors import DataError
+from deepfake_detector.core.types import Kind
+
+
+class Label(IntEnum):
+    """The class of a picture; its number is the target of the fake head."""
+
+    REAL = 0
+    FAKE = 1
+
+
+class Split(StrEnum):
+    """Which part of the data a picture belongs to; ``test`` is never fitted, tuned or calibrated on."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+SPLITS = (Split.TRAIN, Split.VAL, Split.TEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled picture.
+
+    ``kind`` is None for reals and where it is not known; ``set`` names the source; ``method`` how the fake was made;
+    pictures of one ``group`` stay on one side of a split ("" = a group of its own).
+    """
+
+    path: Path
+    label: Label
+    kind: Kind | None = None
+    set: str = ""
+    method: str = ""
+    group: str = ""
+    split: Split | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetCount:
+    """How many pictures of a class one set has in one split (None = not split)."""
+
+    set: str
+    split: Split | None
+    real: int
+    fake: int
+
+
+def select(
+    samples: Iterable[Sample],
+    sets: Sequence[str] = (),
+    exclude_sets: Sequence[str] = (),
+    splits: Sequence[Split] = (),
+) -> tuple[Sample, ...]:
+    """The samples of the named sets (none named: of all), without the excluded ones, in the given splits (or all).
+
+    Raises DataError for a name that no sample has.
+    """
+    pool = tuple(samples)
+    known = sorted({sample.set for sample in pool})
+    for name in (*sets, *exclude_sets):
+        if name not in known:
+            raise DataError(f"there is no set {name!r}{near_miss(name, known)}; the sets are {', '.join(known)}")
+    return tuple(
+        sample
+        for sample in pool
+        if (not sets or sample.set in sets)
+        and sample.set not in exclude_sets
+        and (not splits or sample.split in splits)
+    )
+
+
+def count(samples: Iterable[Sample]) -> tuple[SetCount, ...]:
+    """Class counts for each set and split, ordered by name and split."""
+    cells = Counter((sample.set, sample.split, sample.label) for sample in samples)
+    keys = sorted({(name, split) for name, split, _ in cells}, key=lambda key: (key[0], _split_rank(key[1])))
+    return tuple(
+        SetCount(name, split, cells[(name, split, Label.REAL)], cells[(name, split, Label.FAKE)])
+        for name, split in keys
+    )
+
+
+def fingerprint(samples: Sequence[Sample]) -> str:
+    """SHA-256 (hexadecimal) over the sorted relative paths, labels, splits and file sizes."""
+    root = common_parent(samples)
+    digest = hashlib.sha256()
+    lines = (
+        f"{sample.path.relative_to(root).as_posix()}\t{sample.label.name}\t{sample.split or ''}"
+        f"\t{sample.path.stat().st_size}\n"
+        for sample in samples
+    )
+    for line in sorted(lines):
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def _split_rank(split: Split | None) -> int:
+    return -1 if split is None else SPLITS.index(split)
+
+
+def common_parent(samples: Sequence[Sample]) -> Path:
+    """The deepest folder that all pictures lie in. Raises DataError if there are none."""
+    if not samples:
+        raise DataError("there are no pictures")
+    return Path(os.path.commonpath([sample.path.parent for sample in samples]))
+
+
+def near_miss(word: str, known: Sequence[str]) -> str:
+    """`` (did you mean 'x'?)``, or nothing where no known name is close."""
+    close = difflib.get_close_matches(word.lower(), known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from deepfake_detector.core.types import Box, CropMode, CropRule, ImageArray, Landmarks
 
+MAX_FINE = 16
+"""At most this many samples to a side of an output pixel; more would cost memory and change nothing one could see."""
+
 Matrix = NDArray[np.float64]
 """Shape (2, 3): takes (x, y, 1) of the picture, in pixels with centres at whole numbers, to pixels of the crop."""
 
@@ -40,7 +43,9 @@ def face_matrix(box: Box, landmarks: Landmarks | None, rule: CropRule, jitter: J
     """
     roll = landmarks.roll if landmarks is not None else 0.0
     turn = roll if abs(roll) >= rule.upright_above else 0.0
-    return _square_matrix(box.center, box.long_side * rule.ratio, turn, rule.size, jitter)
+    x, y = box.center
+    # A box that spans the picture goes from 0 to its width; the matrix counts from the middle of the first pixel.
+    return _square_matrix((x - 0.5, y - 0.5), box.long_side * rule.ratio, turn, rule.size, jitter)
 
 
 def whole_matrix(width: int, height: int, rule: CropRule, jitter: Jitter = NO_JITTER) -> Matrix:
@@ -69,7 +74,7 @@ def warp(image: ImageArray, matrix: Matrix, size: int) -> ImageArray:
     second interpolation.
     """
     shrink = 1.0 / math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
-    fine = max(1, math.ceil(shrink / 1.25))
+    fine = min(max(1, math.ceil(shrink / 1.25)), MAX_FINE)
     if fine == 1:
         return _sample(image, matrix, size)
     finer = matrix * fine

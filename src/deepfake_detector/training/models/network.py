@@ -1,0 +1,113 @@
+"""Backbone, pooling and heads: the network that is trained, and its parts by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deepfake_detector.core.errors import ConfigError
+from deepfake_detector.training.models import BACKBONES
+from deepfake_detector.training.models.spec import BackboneSpec
+
+if TYPE_CHECKING:
+    import keras
+
+FEATURE_MAP = "feature_map"
+FEATURES = "features"
+FAKE = "fake_logit"
+KIND = "kind_logit"
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """Hidden layers between pooling and logits (none: a linear head), dropout before each layer, weight decay (L2)."""
+
+    dense: tuple[int, ...] = ()
+    dropout: float = 0.2
+    l2: float = 0.0
+
+
+def build_network(backbone: str, spec: BackboneSpec, head: HeadSpec) -> keras.Model:
+    """Image (N, S, S, 3) uint8 RGB → {"fake": (N,), "kind": (N,)} logits; positive is fake, and generated.
+
+    Raises ConfigError for a backbone that does not exist.
+    """
+    import keras
+
+    if backbone not in BACKBONES:
+        raise ConfigError(f"there is no backbone {backbone!r}; choose one of {', '.join(sorted(BACKBONES))}")
+    body = BACKBONES[backbone](spec)
+    feature_map = keras.layers.Identity(name=FEATURE_MAP)(body.output)
+    x = keras.layers.GlobalAveragePooling2D(name=FEATURES)(feature_map)
+    if head.dropout:
+        x = keras.layers.Dropout(head.dropout, name="dropout")(x)
+    decay = keras.regularizers.L2(head.l2) if head.l2 else None
+    for number, units in enumerate(head.dense, 1):
+        dense = keras.layers.Dense(units, "relu", kernel_regularizer=decay, name=f"dense_{number}")
+        x = dense(x)
+        if head.dropout:
+            x = keras.layers.Dropout(head.dropout, name=f"dropout_{number}")(x)
+    outputs = {}
+    for key, name in (("fake", FAKE), ("kind", KIND)):
+        logit = keras.layers.Dense(1, kernel_regularizer=decay, name=name)(x)
+        outputs[key] = keras.layers.Reshape((), name=f"{name}_flat")(logit)
+    return keras.Model(body.input, outputs, name=f"{backbone}_detector")
+
+
+def features_model(network: keras.Model) -> keras.Model:
+    """The part from the image to the pooled features (N, d)."""
+    import keras
+
+    return keras.Model(network.input, network.get_layer(FEATURES).output, name="features_model")
+
+
+def head_model(network: keras.Model) -> keras.Model:
+    """The part from the pooled features (N, d) to the logits; it shares its layers with the network."""
+    import keras
+
+    return keras.Model(network.get_layer(FEATURES).output, network.output, name="head_model")
+
+
+def head_layers(network: keras.Model) -> list[keras.Layer]:
+    """The layers behind the pooling; none for a backbone by itself."""
+    names = [layer.name for layer in network.layers]
+    return list(network.layers[names.index(FEATURES) + 1 :]) if FEATURES in names else []
+
+
+def linear_head(network: keras.Model) -> bool:
+    """True if nothing but dropout lies between the pooled features and the logits."""
+    return not any(layer.name.startswith("dense_") for layer in network.layers)
+
+
+def freeze_all_but_heads(network: keras.Model) -> None:
+    """Only the layers behind the pooling learn."""
+    heads = {layer.name for layer in head_layers(network)}
+    for layer in network.layers:
+        layer.trainable = layer.name in heads
+
+
+def unfreeze_from(network: keras.Model, block: str) -> None:
+    """The block of this name ("block_13", or "all") and what follows learn; BatchNorm never does.
+
+    A BatchNormalization that is not trainable also runs in inference mode, so its statistics stay those of the
+    pretrained weights. Raises ConfigError if there is no such block.
+    """
+    import keras
+
+    names = [layer.name for layer in network.layers]
+    first = 0 if block == "all" else next((i for i, name in enumerate(names) if _starts(name, block)), None)
+    if first is None:
+        raise ConfigError(f"there is no block {block!r}; choose 'all' or one of {', '.join(blocks(names))}")
+    for index, layer in enumerate(network.layers):
+        layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
+
+
+def blocks(names: Sequence[str]) -> list[str]:
+    """The names that ``unfreeze_from`` takes, in order."""
+    found = ["_".join(name.split("_")[:2]) for name in names if name.startswith("block_")]
+    return list(dict.fromkeys(found))
+
+
+def _starts(name: str, block: str) -> bool:
+    return name == block or name.startswith(f"{block}_")

@@ -1,0 +1,150 @@
+"""What was typed on the command line (files, folders, patterns, ``-``) to a stream of single pictures."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from deepfake_detector.core.errors import InputError, NoPicturesError, UnreadableInputError
+from deepfake_detector.core.settings import Limits
+from deepfake_detector.media.formats import FORMAT_OF_EXTENSION, FORMATS_IN_WORDS
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class InputItem:
+    """One picture to load, or one argument that leads to none.
+
+    ``path`` is as given, or as found below a folder or by a pattern; ``data`` holds the bytes where there is no file
+    (standard input); ``error`` says why there is nothing to load.
+    """
+
+    path: str
+    data: bytes | None = None
+    error: InputError | None = None
+
+    @property
+    def source(self) -> str | bytes:
+        """What ``load_image`` takes. Raises ``error`` if there is one."""
+        if self.error is not None:
+            raise self.error
+        return self.path if self.data is None else self.data
+
+
+def expand(
+    arguments: Sequence[str], stdin: BinaryIO | None = None, limits: Limits | None = None
+) -> Iterator[InputItem]:
+    """Each picture once, in the order of the arguments, found while the earlier ones are being worked on.
+
+    A file is taken whatever it is called. A folder is searched with all its subfolders in the order of names, for
+    files with the ending of a known format; hidden files and folders are skipped, linked folders entered once.
+    A pattern (``*``, ``?``, ``[…]``, ``**``) is expanded as a shell does; what exists under its exact name is no
+    pattern. ``-`` reads one picture from standard input. What leads to no picture gives an item with an error.
+    """
+    seen: set[str] = set()
+    for argument in arguments:
+        for item in _expand_one(argument, stdin, limits or Limits()):
+            key = _identity(item.path)
+            if key not in seen:
+                seen.add(key)
+                yield item
+
+
+def _identity(path: str) -> str:
+    """The same for every way to spell a place in a folder; two links to one file are two places."""
+    if path == STDIN or "\0" in path:
+        return path
+    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the last link
+    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
+
+
+def _expand_one(argument: str, stdin: BinaryIO | None, limits: Limits) -> Iterator[InputItem]:
+    if argument == STDIN:
+        # One byte more than allowed is enough for load_image to say that it is too large.
+        yield InputItem(STDIN, data=(stdin or sys.stdin.buffer).read(limits.max_bytes + 1))
+    elif not argument or "\0" in argument:
+        yield _failed(argument, UnreadableInputError(f"{argument!r} is no path; give a file, a folder or a pattern"))
+    elif os.path.isdir(argument):  # noqa: PTH112 - plain strings keep the path as it was given
+        yield from _pictures_or_error(argument, f"the folder {argument}", _walk(argument))
+    elif not os.path.lexists(argument) and glob.has_magic(argument):
+        yield from _pictures_or_error(argument, f"the pattern {argument}", _match(argument))
+    elif not os.path.lexists(argument):
+        yield _failed(argument, UnreadableInputError(f"{argument} does not exist; check the path"))
+    else:
+        yield InputItem(argument)
+
+
+def _failed(path: str, error: InputError) -> InputItem:
+    return InputItem(path, error=error)
+
+
+def _pictures_or_error(argument: str, what: str, found: Iterable[InputItem]) -> Iterator[InputItem]:
+    empty = True
+    for item in found:
+        empty = False
+        yield item
+    if empty:
+        yield _failed(argument, NoPicturesError(f"{what} holds no picture ({FORMATS_IN_WORDS}, by their file endings)"))
+
+
+def _walk(top: str) -> Iterator[InputItem]:
+    """Pictures below a folder, in the order of names; a folder that links lead back to is entered once."""
+    entered: set[str] = set()
+    waiting = [(top, True)]
+    while waiting:
+        path, is_folder = waiting.pop()
+        if not is_folder:
+            yield InputItem(path)
+            continue
+        place = os.path.realpath(path)
+        if place in entered:
+            continue
+        entered.add(place)
+        try:
+            waiting += reversed(_listed(path))
+        except OSError as error:
+            yield _failed(path, UnreadableInputError(f"cannot look into the folder {path}: {error.strerror or error}"))
+
+
+def _listed(folder: str) -> list[tuple[str, bool]]:
+    """The subfolders and pictures in a folder, as (path, is it a folder), in the order of names."""
+    with os.scandir(folder) as entries:
+        # Not entry.is_dir(), which raises for a link to itself.
+        visible = [(entry.path, os.path.isdir(entry.path)) for entry in entries if not entry.name.startswith(".")]  # noqa: PTH112
+    return sorted(entry for entry in visible if entry[1] or _looks_like_picture(entry[0]))
+
+
+def _looks_like_picture(path: str) -> bool:
+    return Path(path).suffix.lower() in FORMAT_OF_EXTENSION
+
+
+def _match(pattern: str) -> Iterator[InputItem]:
+    """What a pattern matches, in the order of names; matched folders are searched like given ones.
+
+    ``pathlib`` expands it, whose ``**`` does not follow links, so that linked loops end.
+    """
+    parts = Path(pattern).parts
+    first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    base, rest = Path(*parts[:first]), str(Path(*parts[first:]))
+    try:
+        matches = sorted(path for path in base.glob(rest) if not _hidden(path, base, rest))
+    except (OSError, ValueError, NotImplementedError) as error:
+        yield _failed(pattern, UnreadableInputError(f"cannot expand the pattern {pattern}: {error}"))
+        return
+    for path in matches:
+        if path.is_dir():
+            yield from _walk(str(path))
+        else:
+            yield InputItem(str(path))
+
+
+def _hidden(path: Path, base: Path, rest: str) -> bool:
+    """As in a shell, a wildcard finds hidden names only where the pattern itself says a leading dot."""
+    asked = any(part.startswith(".") for part in Path(rest).parts)
+    return not asked and any(part.startswith(".") for part in path.relative_to(base).parts)

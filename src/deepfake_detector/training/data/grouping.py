@@ -156,14 +156,14 @@ def stratify(
     totals = Counter(strata)
     wanted = {stratum: [share * total for share in ratios] for stratum, total in totals.items()}
     sides = [0] * len(names)
-    for group in sorted(members.values(), key=lambda group: (-len(group), _rank(group, names, seed))):
-        need = Counter(strata[index] for index in group)
+    for family in sorted(members.values(), key=lambda family: (-len(family), _rank(family, names, seed))):
+        need = Counter(strata[index] for index in family)
         lack = [
             sum(n * wanted[stratum][side] / totals[stratum] for stratum, n in need.items()) if ratios[side] else -np.inf
             for side in range(len(ratios))
         ]
         side = int(np.argmax(lack))
-        for index in group:
+        for index in family:
             sides[index] = side
             wanted[strata[index]][side] -= 1
     return sides

@@ -1,1 +1,88 @@
-"""Deepfake detection for faces: a photo in, a calibrated verdict out."""
+"""Deepfake detection for faces: a photo in, a calibrated verdict out.
+
+::
+
+    from deepfake_detector import Detector
+
+    report = Detector().analyze("photo.jpg")
+    print(report.verdict, report.p_fake)
+
+The names below are imported when they are first used, so that ``import deepfake_detector`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from deepfake_detector._version import __version__
+
+if TYPE_CHECKING:
+    from deepfake_detector.core.errors import (
+        DeepfakeDetectorError,
+        InputError,
+        MissingExtraError,
+        ModelError,
+    )
+    from deepfake_detector.core.settings import AnalysisSettings, Limits
+    from deepfake_detector.core.types import (
+        Box,
+        Face,
+        Failure,
+        Kind,
+        OperatingPoint,
+        Outcome,
+        QualityIssue,
+        Report,
+        Verdict,
+    )
+    from deepfake_detector.pipeline import Detector
+    from deepfake_detector.scoring.bundle import Bundle
+    from deepfake_detector.scoring.bundle import load_bundle as load_model
+
+__all__ = [
+    "AnalysisSettings",
+    "Box",
+    "Bundle",
+    "DeepfakeDetectorError",
+    "Detector",
+    "Face",
+    "Failure",
+    "InputError",
+    "Kind",
+    "Limits",
+    "MissingExtraError",
+    "ModelError",
+    "OperatingPoint",
+    "Outcome",
+    "QualityIssue",
+    "Report",
+    "Verdict",
+    "__version__",
+    "load_model",
+]
+
+_HOMES = {
+    "core.errors": ("DeepfakeDetectorError", "InputError", "MissingExtraError", "ModelError"),
+    "core.settings": ("AnalysisSettings", "Limits"),
+    "core.types": (
+        "Box", "Face", "Failure", "Kind", "OperatingPoint", "Outcome", "QualityIssue", "Report", "Verdict",
+    ),
+    "pipeline": ("Detector",),
+    "scoring.bundle": ("Bundle", "load_bundle"),
+}  # fmt: skip
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_NAMES_AT_HOME = {"load_model": "load_bundle"}
+
+
+def __getattr__(name: str) -> object:
+    own_name = _NAMES_AT_HOME.get(name, name)
+    if name not in __all__ or own_name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[own_name]}"), own_name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

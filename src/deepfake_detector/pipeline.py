@@ -1,1 +1,270 @@
-"""The online conductor: the only place that knows the order of the stages."""
+"""The online conductor: the only place that knows the order of the stages.
+
+::
+
+    source ──decode──▶ pixels ──find──▶ faces ──crop──▶ crops ──score──▶ logits ──decide──▶ Report
+            media              faces            faces          scoring          verdict
+
+The first three stages see one picture and run in a small thread pool when there are many; the crops of several
+pictures are then scored together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake_detector.core.concurrency import map_ahead
+from deepfake_detector.core.errors import ConfigError, InputError, MissingExtraError
+from deepfake_detector.core.onnx import runtime_errors
+from deepfake_detector.core.settings import AnalysisSettings
+from deepfake_detector.core.stopwatch import Stopwatch
+from deepfake_detector.core.types import (
+    Box,
+    CropMode,
+    Decision,
+    DetectedFace,
+    Face,
+    Failure,
+    FloatArray,
+    ImageArray,
+    InputInfo,
+    Landmarks,
+    Outcome,
+    Quality,
+    Report,
+    Scores,
+)
+from deepfake_detector.faces.align import crop
+from deepfake_detector.faces.find import Finder, find_faces
+from deepfake_detector.faces.mtcnn import MtcnnFinder
+from deepfake_detector.faces.quality import assess
+from deepfake_detector.media.image import ImageSource, load_image, read_file
+from deepfake_detector.scoring.bundle import Bundle, load_bundle
+from deepfake_detector.scoring.calibration import Logits, calibrated_logit, p_fake, threshold_logit
+from deepfake_detector.scoring.scorer import Scorer
+from deepfake_detector.verdict.decide import Bounds, Evidence, PictureVerdict, Policy, decide
+
+DEFAULT_BATCH_SIZE = 16
+DEFAULT_WORKERS = 2
+
+
+class Detector:
+    """Says of pictures whether a face in them is manipulated or generated::
+
+        report = Detector().analyze("photo.jpg")
+
+    ``model`` is a shipped model's name, a bundle's folder, an open bundle, or None for the default model.
+    ``finder`` replaces the face finder that comes with the package. One detector may be used by many threads at once.
+    Raises ModelError where the model cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Bundle | None = None,
+        settings: AnalysisSettings | None = None,
+        *,
+        finder: Finder | None = None,
+    ) -> None:
+        self.bundle = model if isinstance(model, Bundle) else load_bundle(model)
+        self.settings = settings or AnalysisSettings()
+        self._scorer = Scorer(self.bundle, self.settings.threads)
+        self._crop_rule = self.bundle.card.input.rule()
+        # A network that looks at whole pictures needs no faces.
+        looks_at_faces = self._crop_rule.mode is CropMode.FACE
+        self._finder = (finder or MtcnnFinder(self.settings.threads)) if looks_at_faces else None
+        calibration = self.bundle.card.calibration
+        self._policy = Policy(
+            fpr=self.settings.operating_point.fpr,
+            threshold_at=lambda fpr: threshold_logit(calibration, fpr),
+            band_below=calibration.band_below,
+            all_faces=self.settings.all_faces,
+        )
+
+    def analyze(self, source: ImageSource) -> Report:
+        """The report for one picture: a path, a file's bytes, a PIL image, or an RGB array (height, width, 3), uint8.
+
+        Raises InputError where the picture cannot be read, MissingExtraError where its format needs an extra,
+        ModelError where the model does not answer.
+        """
+        return self._score_and_decide([self._look(source)])[0]
+
+    def analyze_many(
+        self,
+        sources: Iterable[ImageSource],
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        workers: int = DEFAULT_WORKERS,
+    ) -> Iterator[Outcome]:
+        """One outcome for each source, in their order, while the sources are still being read.
+
+        A picture that cannot be read gives a Failure and stops nothing. About ``batch_size`` crops are scored
+        together, while ``workers`` threads decode and find faces; at most ``batch_size + 2 * workers`` sources are
+        read ahead of the outcomes, so memory does not grow with their number.
+        Raises ConfigError for numbers under 1, ModelError where the model does not answer.
+        """
+        for name, value in (("batch_size", batch_size), ("workers", workers)):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; give 1 or more")
+        return self._stream(sources, batch_size, workers)
+
+    def _stream(self, sources: Iterable[ImageSource], batch_size: int, workers: int) -> Iterator[Outcome]:
+        waiting: list[_Seen | Failure] = []
+        crops = 0
+        with closing(map_ahead(self._look_or_fail, sources, workers)) as looked_at:
+            for seen in looked_at:
+                waiting.append(seen)
+                crops += len(seen.crops) if isinstance(seen, _Seen) else 0
+                if max(crops, len(waiting)) >= batch_size:
+                    yield from self._outcomes(waiting)
+                    waiting, crops = [], 0
+        yield from self._outcomes(waiting)
+
+    def _outcomes(self, waiting: Sequence[_Seen | Failure]) -> Iterator[Outcome]:
+        reports = iter(self._score_and_decide([seen for seen in waiting if isinstance(seen, _Seen)]))
+        for seen in waiting:
+            yield seen if isinstance(seen, Failure) else next(reports)
+
+    def _look_or_fail(self, source: ImageSource) -> _Seen | Failure:
+        try:
+            return self._look(source)
+        except (InputError, MissingExtraError) as error:
+            path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+            return Failure(path, error.code, str(error), self._sha256(source))
+
+    def _sha256(self, source: ImageSource) -> str | None:
+        """The hash of a file that could not be analysed, if at least its bytes can be had."""
+        if isinstance(source, str | os.PathLike):
+            try:
+                source = read_file(os.fspath(source), self.settings.limits)
+            except InputError:
+                return None
+        return hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else None
+
+    def _look(self, source: ImageSource) -> _Seen:
+        """Decode a picture, find its faces, and cut what the network will see."""
+        clock = Stopwatch()
+        with clock.stage("decode"):
+            picture = load_image(source, self.settings.limits)
+        image, rule = picture.pixels, self._crop_rule
+        with _errors_of_this_picture(picture.info):
+            with clock.stage("find"):
+                faces = (_whole_picture(image),) if self._finder is None else find_faces(self._finder, image)
+            with clock.stage("crop"):
+                crops = np.empty((len(faces), rule.size, rule.size, 3), np.uint8)
+                for place, face in zip(crops, faces, strict=True):
+                    place[:] = crop(image, face.box, face.landmarks, rule)
+                qualities = tuple(assess(image, face) for face in faces)
+        return _Seen(picture.info, picture.warnings, faces, qualities, crops, clock)
+
+    def _score_and_decide(self, pictures: Sequence[_Seen]) -> list[Report]:
+        """Score the crops of all pictures together, then decide on each picture by itself."""
+        if not pictures:
+            return []
+        clock = Stopwatch()
+        with clock.stage("score"):
+            scores = self._scorer.score(np.concatenate([seen.crops for seen in pictures]))
+        reports, first = [], 0
+        for seen in pictures:
+            own = slice(first, first + len(seen.crops))
+            kinds = None if scores.kind_logit is None else scores.kind_logit[own]
+            share = len(seen.crops) / max(len(scores.fake_logit), 1)
+            seen.clock.seconds["score"] = clock.seconds["score"] * share
+            reports.append(self._decide(seen, Scores(scores.fake_logit[own], kinds)))
+            first = own.stop
+        return reports
+
+    def _decide(self, seen: _Seen, scores: Scores) -> Report:
+        """Turn the raw scores of one picture's faces into its report."""
+        with seen.clock.stage("decide"):
+            calibrated = calibrated_logit(scores.fake_logit, self.bundle.card.calibration)
+            said = decide(_evidence(seen, calibrated, scores.kind_logit), self._policy)
+            return Report(
+                input=seen.info,
+                model=self.bundle.info,
+                verdict=said.verdict,
+                p_fake=None if said.logit is None else p_fake(said.logit, self.settings.prior),
+                kind=said.kind,
+                decision=self._decision(said.bounds),
+                faces=self._faces(seen, scores, said),
+                warnings=(*seen.warnings, *said.warnings),
+                timings=seen.clock.seconds,
+            )
+
+    def _faces(self, seen: _Seen, scores: Scores, said: PictureVerdict) -> tuple[Face, ...]:
+        probabilities = p_fake(calibrated_logit(scores.fake_logit, self.bundle.card.calibration), self.settings.prior)
+        return tuple(
+            Face(
+                box=face.box,
+                landmarks=face.landmarks if self._crop_rule.mode is CropMode.FACE else None,
+                confidence=face.confidence,
+                quality=quality,
+                logit=float(logit),
+                p_fake=float(probability),
+                verdict=verdict.verdict,
+                kind=verdict.kind,
+                considered=verdict.considered,
+            )
+            for face, quality, logit, probability, verdict in zip(
+                seen.faces, seen.qualities, scores.fake_logit, probabilities, said.faces, strict=True
+            )
+        )
+
+    def _decision(self, bounds: Bounds) -> Decision:
+        settings = self.settings
+        return Decision(
+            operating_point=settings.operating_point,
+            fpr=settings.operating_point.fpr,
+            threshold=p_fake(bounds.fake_from, settings.prior),
+            real_below=p_fake(bounds.real_below, settings.prior),
+            prior=settings.prior,
+            faces=bounds.faces,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is kept of a picture once its faces are cut: everything but its pixels."""
+
+    info: InputInfo
+    warnings: tuple[str, ...]
+    faces: tuple[DetectedFace, ...]
+    qualities: tuple[Quality, ...]
+    crops: NDArray[np.uint8]
+    clock: Stopwatch
+
+
+def _evidence(seen: _Seen, calibrated: Logits, kind_logits: FloatArray | None) -> list[Evidence]:
+    """What ``verdict`` wants to know of each face."""
+    kinds = [None] * len(calibrated) if kind_logits is None else [float(logit) for logit in kind_logits]
+    return [
+        Evidence(face.box, float(logit), kind, quality.issues)
+        for face, logit, kind, quality in zip(seen.faces, calibrated, kinds, seen.qualities, strict=True)
+    ]
+
+
+def _whole_picture(image: ImageArray) -> DetectedFace:
+    """Stands for a face where the network looks at whole pictures; its landmarks say nothing, and are not reported."""
+    height, width = image.shape[:2]
+    nowhere = (0.0, 0.0)
+    return DetectedFace(Box(0.0, 0.0, width, height), Landmarks(nowhere, nowhere, nowhere, nowhere, nowhere), 1.0)
+
+
+@contextmanager
+def _errors_of_this_picture(info: InputInfo) -> Iterator[None]:
+    """What NumPy, OpenCV or ONNX Runtime cannot do with one picture concerns that picture, and stops no other."""
+    concerning: tuple[type[Exception], ...] = (MemoryError, cv2.error, *runtime_errors())
+    try:
+        yield
+    except concerning as error:
+        raise InputError(
+            f"{info.path or 'the picture'} ({info.width} × {info.height} pixels) could not be searched for faces "
+            f"({' '.join(str(error).split())[:200] or 'out of memory'}); make it smaller"
+        ) from error

@@ -65,7 +65,6 @@ def refuse_unsafe(data: bytes, name: str) -> None:
 def open_session(data: bytes, name: str, threads: int = 0) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU; ``threads`` = 0 lets the runtime choose. Raises UnsafeModelError."""
     import onnxruntime as ort
-    from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -75,15 +74,22 @@ def open_session(data: bytes, name: str, threads: int = 0) -> onnxruntime.Infere
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except (
+    except runtime_errors() as error:
+        raise UnsafeModelError(f"ONNX Runtime cannot open {name}: {error}") from error
+
+
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises when it cannot open or run a model; it has no common base for them."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+    return (
         ort_errors.Fail,
         ort_errors.InvalidGraph,
         ort_errors.InvalidProtobuf,
         ort_errors.InvalidArgument,
         ort_errors.NotImplemented,
         ort_errors.RuntimeException,
-    ) as error:
-        raise UnsafeModelError(f"ONNX Runtime cannot open {name}: {error}") from error
+    )
 
 
 def _graphs(owner: Any) -> list[Any]:

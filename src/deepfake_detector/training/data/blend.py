@@ -93,7 +93,9 @@ def poisson_blend(over: ImageArray, under: ImageArray, mask: FloatArray) -> Imag
     if w < 8 or h < 8:
         return alpha_blend(over, under, mask)
     center = (x + w // 2, y + h // 2)
-    return np.asarray(cv2.seamlessClone(over, under, hard * 255, center, cv2.NORMAL_CLONE), dtype=np.uint8)
+    cloned = np.asarray(cv2.seamlessClone(over, under, hard * 255, center, cv2.NORMAL_CLONE), dtype=np.uint8)
+    # The solver rounds its region to whole pixels; what lies outside of the mask stays as it was.
+    return alpha_blend(cloned, under, np.minimum(mask * 2.0, 1.0))
 
 
 def _uint8(values: FloatArray) -> ImageArray:

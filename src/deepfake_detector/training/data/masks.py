@@ -26,7 +26,7 @@ PARTS: tuple[tuple[str, ...], ...] = (
 def face_width(points: FloatArray) -> float:
     """The width of the face's outline in pixels, from its mesh points (468, 2)."""
     outline = points[list(REGIONS["outline"])]
-    return float(max(np.ptp(outline[:, 0]), 8.0))
+    return max(float(outline[:, 0].max() - outline[:, 0].min()), 8.0)
 
 
 def hull_mask(points: FloatArray, shape: tuple[int, int], rng: np.random.Generator) -> FloatArray:

@@ -35,9 +35,14 @@ class MeshedFace:
 
 @dataclass(frozen=True, slots=True)
 class Synthetic:
-    """A fake, uint8 RGB of its target's shape; ``mask`` 0–1 (h, w) says where and how much it was altered."""
+    """A fake, uint8 RGB of its target's shape; ``mask`` 0–1 (h, w) says where and how much it was altered.
+
+    ``partner`` is the real picture to show beside it: the target after the same plain operations (colour, sharpness,
+    resolution) as the fake's surroundings, so that these cannot be what tells the two apart.
+    """
 
     pixels: ImageArray
+    partner: ImageArray
     mask: FloatArray
     method: str
 
@@ -68,7 +73,7 @@ def self_blend(target: MeshedFace, _: MeshedFace, rng: np.random.Generator) -> S
     over = _shift_and_bend(over, width, target.mesh.mean(axis=0), rng)
     mask = _blending_mask(target.mesh, over.shape[:2], width, rng)
     mask = mask * float(rng.choice([0.4, 0.6, 0.8, 1.0, 1.0, 1.0]))
-    return Synthetic(alpha_blend(over, under, mask), mask, "self_blend")
+    return Synthetic(alpha_blend(over, under, mask), under, mask, "self_blend")
 
 
 def swap(target: MeshedFace, partner: MeshedFace, rng: np.random.Generator) -> Synthetic:
@@ -80,8 +85,8 @@ def swap(target: MeshedFace, partner: MeshedFace, rng: np.random.Generator) -> S
     mask = _blending_mask(target.mesh, over.shape[:2], width, rng)
     over = match_colour(over, target.pixels, mask, float(rng.uniform(0.6, 1.0)))
     if rng.random() < 0.25:
-        return Synthetic(poisson_blend(over, target.pixels, mask), mask, "swap")
-    return Synthetic(alpha_blend(over, target.pixels, mask), mask, "swap")
+        return Synthetic(poisson_blend(over, target.pixels, mask), target.pixels, mask, "swap")
+    return Synthetic(alpha_blend(over, target.pixels, mask), target.pixels, mask, "swap")
 
 
 def part_swap(target: MeshedFace, partner: MeshedFace, rng: np.random.Generator) -> Synthetic:
@@ -93,7 +98,7 @@ def part_swap(target: MeshedFace, partner: MeshedFace, rng: np.random.Generator)
     mask = soften(mask, width * 0.6, rng, hardest=0.01)
     over = match_colour(over, target.pixels, mask, float(rng.uniform(0.5, 1.0)))
     blend = poisson_blend if rng.random() < 0.4 else alpha_blend
-    return Synthetic(blend(over, target.pixels, mask), mask, "part_swap")
+    return Synthetic(blend(over, target.pixels, mask), target.pixels, mask, "part_swap")
 
 
 RECIPES: Mapping[str, Recipe] = {"self_blend": self_blend, "swap": swap, "part_swap": part_swap}

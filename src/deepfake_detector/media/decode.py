@@ -22,8 +22,8 @@ from deepfake_detector.core.errors import (
 from deepfake_detector.core.settings import Limits
 from deepfake_detector.core.types import ImageArray
 from deepfake_detector.media.color import to_rgb
-from deepfake_detector.media.decoder_warnings import collected_warnings
 from deepfake_detector.media.formats import FORMATS_IN_WORDS, describe, has_no_pixels, sniff
+from deepfake_detector.media.guard import guarded
 
 # What Pillow's plugins have been seen to raise on broken files; its documentation promises only OSError.
 # Warning is among them because a caller may have turned warnings into errors.
@@ -80,7 +80,7 @@ def decode_bytes(data: bytes, name: str, limits: Limits) -> Decoded:
     if has_no_pixels(data, format_name):
         raise EmptyInputError(f"{name} is a {format_name} picture without a pixel (width or height is 0)")
     notes: list[str] = []
-    with _errors_in_words(name, format_name), collected_warnings() as complaints, _open(data, format_name) as image:
+    with _errors_in_words(name, format_name), guarded() as complaints, _open(data, format_name) as image:
         _refuse_raw(image, name)
         pixels = _decode(image, name, limits, notes)
         if _has_more_frames(image):
@@ -93,7 +93,7 @@ def decode_image(image: Image.Image, name: str, limits: Limits) -> Decoded:
     """The same for a picture that the caller opened with Pillow, of whatever format; the frame that it stands on."""
     notes: list[str] = []
     format_name = image.format or "PIL"
-    with _errors_in_words(name, format_name), collected_warnings():
+    with _errors_in_words(name, format_name), guarded():
         pixels = _decode(image, name, limits, notes)
     return Decoded(pixels, format_name, tuple(notes))
 

@@ -122,4 +122,7 @@ def _tensors(model: Any) -> list[Any]:
             if attribute.HasField("t"):
                 tensors.append(attribute.t)
             tensors.extend(attribute.tensors)
+            sparse_ones = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+            for sparse in [*sparse_ones, *attribute.sparse_tensors]:
+                tensors.extend([sparse.values, sparse.indices])
     return tensors

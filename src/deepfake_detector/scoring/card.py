@@ -39,6 +39,13 @@ class CardOutputs(_Strict):
     cam: str | None = None
     features: str | None = None
 
+    @model_validator(mode="after")
+    def _check_names(self) -> CardOutputs:
+        names = [name for name in (self.fake_logit, self.kind_logit, self.cam, self.features) if name is not None]
+        if len(set(names)) < len(names):
+            raise ValueError("an output of the graph is named twice")
+        return self
+
 
 class FprPoint(_Strict):
     """At this calibrated logit (prior 0.5) and above, this share of real faces is called fake."""

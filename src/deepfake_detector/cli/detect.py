@@ -1,0 +1,128 @@
+"""``deepfake detect``: pictures in; a table, lines, documents and reports out."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import typer
+
+from deepfake_detector.cli import detect_options as options
+from deepfake_detector.cli.console import console, progress, show_note
+from deepfake_detector.cli.detect_options import Format, Outputs, Point, one_format
+from deepfake_detector.cli.exitcodes import Finding, exit_code, parse_fail_on
+
+if TYPE_CHECKING:
+    from deepfake_detector.cli.resume import ResumeFile
+    from deepfake_detector.cli.sinks import Sink
+    from deepfake_detector.core.settings import AnalysisSettings
+    from deepfake_detector.media.inputs import InputItem
+    from deepfake_detector.pipeline import Detector
+
+
+def detect(
+    paths: options.Paths,
+    *,
+    json: options.Json = False,
+    jsonl: options.JsonLines = False,
+    csv: options.Csv = False,
+    html: options.Html = None,
+    output: options.Output = None,
+    resume: options.Resume = None,
+    model: options.Model = None,
+    operating_point: options.OperatingPoint = Point.FPR5,
+    prior: options.Prior = 0.5,
+    all_faces: options.AllFaces = False,
+    threads: options.Threads = 0,
+    fail_on: options.FailOn = options.ALL,
+    version: options.Version = False,
+) -> None:
+    """Say of pictures whether a face in them is fake, real, or uncertain.
+
+    Exit code: 2 usage; else 4 if an input could not be analysed, 1 if one is fake, 3 if one is uncertain; else 0.
+    """
+    outputs = Outputs(one_format(json=json, jsonl=jsonl, csv=csv), html, output, resume)
+    counted = parse_fail_on(fail_on)
+    from deepfake_detector.core.settings import AnalysisSettings
+    from deepfake_detector.core.types import OperatingPoint
+    from deepfake_detector.media.inputs import expand
+    from deepfake_detector.pipeline import Detector
+
+    settings = AnalysisSettings(OperatingPoint(operating_point.value), prior, all_faces, threads)
+    detector = Detector(model, settings)
+    items = tuple(expand(paths, limits=settings.limits))
+    raise typer.Exit(exit_code(_analyse(detector, items, settings, outputs), counted))
+
+
+def _analyse(
+    detector: Detector, items: tuple[InputItem, ...], settings: AnalysisSettings, outputs: Outputs
+) -> set[Finding]:
+    """Answer all items into all outputs; returns what was found."""
+    from deepfake_detector.cli.answers import answers
+
+    counts: Counter[str] = Counter()
+    with ExitStack() as stack:
+        resume = _resume_file(stack, detector, settings, outputs)
+        sinks = _sinks(stack, detector, outputs, len(items))
+        step = stack.enter_context(progress(len(items), quiet=outputs.stdout.streams and sys.stdout.isatty()))
+        for answer in answers(detector, items, resume):
+            for sink in sinks:
+                sink.add(answer)
+            counts[answer.word] += 1
+            counts["stored"] += answer.stored
+            step()
+    _say_more(detector, outputs, counts)
+    return {finding for finding in Finding if counts[finding.value]}
+
+
+def _resume_file(
+    stack: ExitStack, detector: Detector, settings: AnalysisSettings, outputs: Outputs
+) -> ResumeFile | None:
+    if outputs.resume is None:
+        return None
+    from deepfake_detector.cli.resume import ResumeFile
+
+    file = stack.enter_context(ResumeFile(outputs.resume, detector.bundle.info.sha256, settings))
+    file.refuse_stream(sys.stdout)
+    return file
+
+
+def _sinks(stack: ExitStack, detector: Detector, outputs: Outputs, expected: int) -> list[Sink]:
+    from deepfake_detector.cli.model_summary import model_summary
+    from deepfake_detector.cli.sinks import HtmlOptions, html_file, output_folder, stdout_sink
+
+    html = HtmlOptions(model_summary(detector.bundle.card), expected, detector.settings.limits)
+    sinks = [stack.enter_context(stdout_sink(outputs.stdout, sys.stdout))]
+    if outputs.html is not None:
+        sinks.append(stack.enter_context(html_file(outputs.html, html)))
+    if outputs.folder is not None:
+        sinks.extend(stack.enter_context(output_folder(outputs.folder, html)))
+    return sinks
+
+
+def _say_more(detector: Detector, outputs: Outputs, counts: Counter[str]) -> None:
+    """Below a table: what its numbers assume; on standard error: what was written, and what was known before."""
+    from deepfake_detector.report.text import percent
+
+    if outputs.stdout is Format.TABLE:
+        settings, info = detector.settings, detector.bundle.info
+        console(sys.stdout).print(
+            f"{_summary(counts)}. p(fake) assumes that {percent(settings.prior)} of all pictures are fake; "
+            f"operating point {settings.operating_point.value}; model {info.name} {info.version} ({info.license}).",
+            markup=False,
+            style="dim",
+        )
+    if counts["stored"]:
+        show_note(f"{counts['stored']} answers were taken from {outputs.resume}")
+    for place in (outputs.html, outputs.folder):
+        if place is not None:
+            show_note(f"wrote {place}")
+
+
+def _summary(counts: Counter[str]) -> str:
+    from deepfake_detector.report.text import VERDICT_WORDS
+
+    names = {**{word: word for word in VERDICT_WORDS.values()}, Finding.ERROR.value: "not analysed"}
+    return ", ".join(f"{counts[word]} {name}" for word, name in names.items() if counts[word])

@@ -1,0 +1,171 @@
+"""The options of ``deepfake detect``, as typer takes them and as the rest of the command does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepfake_detector.cli.console import say_version
+from deepfake_detector.cli.exitcodes import Finding, parse_fail_on
+
+
+class Point(StrEnum):
+    """The names of ``core.types.OperatingPoint``, which would import NumPy before it is needed."""
+
+    FPR1 = "fpr1"
+    FPR5 = "fpr5"
+    FPR10 = "fpr10"
+
+
+class Format(StrEnum):
+    """What goes to standard output."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+    @property
+    def streams(self) -> bool:
+        """True if something is written for each input, and not only at the end."""
+        return self is not Format.TABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the answers go."""
+
+    stdout: Format
+    html: Path | None
+    folder: Path | None
+    resume: Path | None
+
+
+def check_fail_on(text: str) -> str:
+    """The callback of ``--fail-on``."""
+    try:
+        parse_fail_on(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return text
+
+
+def check_html(path: Path | None) -> Path | None:
+    """The callback of ``--html``: refuse to write a report over a picture."""
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise typer.BadParameter(f"{path} does not end in .html; give the name of the report to write")
+    return path
+
+
+def check_prior(prior: float) -> float:
+    """The callback of ``--prior``."""
+    if not 0.0 < prior < 1.0:
+        raise typer.BadParameter(f"{prior} is no share of fakes; give a number between 0 and 1, both excluded")
+    return prior
+
+
+def one_format(*, json: bool, jsonl: bool, csv: bool) -> Format:
+    """The format that was asked for. Raises typer.BadParameter for more than one."""
+    asked = [form for form, on in ((Format.JSON, json), (Format.JSONL, jsonl), (Format.CSV, csv)) if on]
+    if len(asked) > 1:
+        names = " and ".join(f"--{form.value}" for form in asked)
+        raise typer.BadParameter(f"{names} both write to standard output; choose one, or use --output DIR for all")
+    return asked[0] if asked else Format.TABLE
+
+
+OUTPUT = "Output"
+ANALYSIS = "Analysis"
+
+Paths = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH", help="Pictures, folders (with all below), patterns, or - for standard input."),
+]
+Json = Annotated[
+    bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on standard output: an array.")
+]
+JsonLines = Annotated[
+    bool, typer.Option("--jsonl", rich_help_panel=OUTPUT, help="A line of JSON per input, as soon as it is known.")
+]
+Csv = Annotated[bool, typer.Option("--csv", rich_help_panel=OUTPUT, help="A line of CSV per input, after a header.")]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="REPORT.html",
+        callback=check_html,
+        rich_help_panel=OUTPUT,
+        help="Write a report with the pictures to this file; it opens offline.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        metavar="DIR",
+        file_okay=False,
+        rich_help_panel=OUTPUT,
+        help="Write report.json, .jsonl, .csv and .html to this folder.",
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        "--resume",
+        metavar="FILE.jsonl",
+        dir_okay=False,
+        rich_help_panel=OUTPUT,
+        help="Take answers that are in this file from it (by SHA-256), and append the new ones.",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME|DIR",
+        rich_help_panel=ANALYSIS,
+        help="A shipped model, or the folder of a bundle.",
+        show_default="the shipped one",
+    ),
+]
+OperatingPoint = Annotated[
+    Point,
+    typer.Option(
+        "--operating-point",
+        rich_help_panel=ANALYSIS,
+        help="The share of real pictures that may be called fake: 1, 5 or 10 %.",
+    ),
+]
+Prior = Annotated[
+    float,
+    typer.Option(
+        "--prior",
+        callback=check_prior,
+        rich_help_panel=ANALYSIS,
+        help="The share of fakes expected, 0 to 1; moves the probabilities, not the verdicts.",
+    ),
+]
+AllFaces = Annotated[
+    bool,
+    typer.Option("--all-faces", rich_help_panel=ANALYSIS, help="Let small background faces count for the picture."),
+]
+Threads = Annotated[
+    int,
+    typer.Option("--threads", min=0, rich_help_panel=ANALYSIS, help="Threads for each network; 0 chooses by itself."),
+]
+FailOn = Annotated[
+    str,
+    typer.Option(
+        "--fail-on",
+        metavar="fake,uncertain,error|none",
+        callback=check_fail_on,
+        help="What makes the exit code other than 0.",
+    ),
+]
+Version = Annotated[
+    bool, typer.Option("--version", callback=say_version, is_eager=True, help="Print the version and leave.")
+]
+ALL = ",".join(finding.value for finding in Finding)

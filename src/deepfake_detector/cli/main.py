@@ -1,0 +1,115 @@
+"""The command ``deepfake``: a table of commands that are imported when they are called, and the last word on errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from deepfake_detector.cli.console import prepare_streams, say_version, show_error, silence_stdout
+from deepfake_detector.cli.exitcodes import ExitCode
+from deepfake_detector.core.errors import DeepfakeDetectorError, MissingExtraError
+
+DEBUG_VARIABLE = "DEEPFAKE_DEBUG"
+
+# name → (module, function, help). Nothing here is imported before the command is called.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "detect": ("deepfake_detector.cli.detect", "detect", "Say of pictures whether a face in them is fake."),
+    "doctor": ("deepfake_detector.cli.doctor", "doctor", "Say what is installed and whether it works."),
+    "schema": ("deepfake_detector.cli.schema", "schema", "Print the JSON Schema of the answers."),
+    "split": ("deepfake_detector.cli.split", "split", "Split Real and Fake pictures into train, val and test."),
+    "faces": ("deepfake_detector.cli.faces", "faces", "Cut the largest face out of each picture, without loss."),
+}
+
+# The modules of the extra [train]; without it, a command that needs one of them says how to get it.
+TRAIN_MODULES = frozenset(
+    {"tensorflow", "keras", "tf2onnx", "sklearn", "scipy", "matplotlib", "seaborn", "pandas", "yaml", "imagehash"}
+)
+
+
+class LazyGroup(TyperGroup):
+    """Lists the commands of the table without importing them, and imports the one that is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: TyperCommand(name=name, help=entry[2]) for name, entry in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The real command in place of its entry in the list."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, None if command is None else load_command(str(name)), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a reader that went away (``| head``) ends it without a word."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            silence_stdout()
+            raise typer.Exit(ExitCode.BROKEN_PIPE) from None
+
+
+def load_command(name: str) -> Any:
+    """Import a command of the table: a function with typer's annotations."""
+    module, function, _ = COMMANDS[name]
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name)(getattr(importlib.import_module(module), function))
+    return typer.main.get_command(app)
+
+
+app = typer.Typer(cls=LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def deepfake(
+    version: Annotated[
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Say whether a face in a picture is manipulated or generated; train and measure the models that say it."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line (without the program's name) and return its exit code; nothing is raised."""
+    try:
+        typer.main.get_command(app).main(args=list(arguments), prog_name="deepfake")
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else ExitCode.OK
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        silence_stdout()
+        return ExitCode.BROKEN_PIPE
+    except Exception as error:
+        return _explain(error)
+    return ExitCode.OK
+
+
+def _explain(error: Exception) -> int:
+    """Say in words what went wrong; with DEEPFAKE_DEBUG=1 also where."""
+    if os.environ.get(DEBUG_VARIABLE, "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in TRAIN_MODULES:
+        error = MissingExtraError(f"this command ({error.name})", "train")
+    if isinstance(error, DeepfakeDetectorError):
+        show_error(str(error))
+        return ExitCode.USAGE
+    show_error(
+        f"something went wrong that should not have ({type(error).__name__}: {error}).\n"
+        f"This is a fault of the program. Please report it with what you typed, the output of `deepfake doctor`, and "
+        f"the traceback that {DEBUG_VARIABLE}=1 shows."
+    )
+    return ExitCode.INTERNAL
+
+
+def run() -> NoReturn:
+    """The entry point of the console script."""
+    prepare_streams()
+    sys.exit(main(sys.argv[1:]))

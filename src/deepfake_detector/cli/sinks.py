@@ -1,0 +1,169 @@
+"""Where answers go: lines, a JSON array, CSV, a table, an HTML report. Each takes them one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from deepfake_detector.cli.answers import Answer
+from deepfake_detector.cli.console import print_table
+from deepfake_detector.cli.detect_options import Format
+from deepfake_detector.core.errors import ConfigError, DeepfakeDetectorError
+from deepfake_detector.core.settings import Limits
+from deepfake_detector.core.types import Failure
+from deepfake_detector.media.image import load_image
+from deepfake_detector.report.html import HtmlReport, ModelSummary
+from deepfake_detector.report.table import csv_header, csv_row, result_table, table_row
+
+
+class Sink(Protocol):
+    """Takes answers in the order of the inputs."""
+
+    def add(self, answer: Answer) -> None:
+        """Take one answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines:
+    """A line of JSON per answer, flushed at once."""
+
+    stream: TextIO
+
+    def add(self, answer: Answer) -> None:
+        """Write one line."""
+        self.stream.write(answer.line + "\n")
+        self.stream.flush()
+
+
+class JsonArray:
+    """One JSON document: an array with an element per line of the file. ``close`` ends it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._opened = False
+
+    def add(self, answer: Answer) -> None:
+        """Write one element."""
+        self._stream.write((",\n" if self._opened else "[\n") + answer.line)
+        self._opened = True
+
+    def close(self) -> None:
+        """End the array."""
+        self._stream.write("\n]\n" if self._opened else "[]\n")
+        self._stream.flush()
+
+
+class CsvRows:
+    """A header and a row per answer, flushed at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._stream.write(csv_header() + "\n")
+
+    def add(self, answer: Answer) -> None:
+        """Write one row."""
+        self._stream.write(csv_row(answer.outcome) + "\n")
+        self._stream.flush()
+
+
+class TableRows:
+    """A rich table, printed whole by ``close``, since only then the widths are known."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._table = result_table()
+
+    def add(self, answer: Answer) -> None:
+        """Add one row."""
+        self._table.add_row(*table_row(answer.outcome))
+
+    def close(self) -> None:
+        """Print the table."""
+        print_table(self._stream, self._table)
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlPictures:
+    """Opens each picture again, to show it in the report."""
+
+    report: HtmlReport
+    limits: Limits
+
+    def add(self, answer: Answer) -> None:
+        """Add one picture; one that has gone since it was analysed is left out, its answer is not."""
+        image = None
+        if not isinstance(answer.outcome, Failure):
+            try:
+                image = load_image(answer.item.source, self.limits).pixels
+            except DeepfakeDetectorError:
+                image = None
+        self.report.add(answer.outcome, image)
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlOptions:
+    """What an HTML report needs to know beforehand: the model, the number of inputs, the limits for pictures."""
+
+    model: ModelSummary
+    expected: int
+    limits: Limits
+
+
+@contextmanager
+def stdout_sink(form: Format, stream: TextIO) -> Iterator[Sink]:
+    """What writes to standard output in this format; a JSON document is ended even if the block is left early."""
+    if form is Format.JSONL:
+        yield JsonLines(stream)
+    elif form is Format.CSV:
+        yield CsvRows(stream)
+    elif form is Format.JSON:
+        array = JsonArray(stream)
+        try:
+            yield array
+        finally:
+            array.close()
+    else:
+        table = TableRows(stream)
+        yield table
+        table.close()
+
+
+@contextmanager
+def html_file(path: Path, options: HtmlOptions) -> Iterator[Sink]:
+    """A report at ``path``, written when the block ends well. Raises ConfigError if it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with HtmlReport(path, options.model, options.expected, datetime.now(UTC)) as report:
+            yield HtmlPictures(report, options.limits)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+@contextmanager
+def output_folder(folder: Path, options: HtmlOptions) -> Iterator[tuple[Sink, ...]]:
+    """``report.json``, ``report.jsonl``, ``report.csv`` and ``report.html`` in a folder, which is made if needed.
+
+    Raises ConfigError if they cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lines, array, rows = (
+                stack.enter_context((folder / f"report.{ending}").open("w", encoding="utf-8", newline="\n"))
+                for ending in ("jsonl", "json", "csv")
+            )
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        html = stack.enter_context(html_file(folder / "report.html", options))
+        json_array = JsonArray(array)
+        stack.callback(json_array.close)
+        yield JsonLines(lines), json_array, CsvRows(rows), html
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot write to {path}: {error.strerror or error}; give another place")

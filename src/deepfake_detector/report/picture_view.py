@@ -1,0 +1,239 @@
+"""What the HTML report shows of one input: the embedded picture, its boxes, the scale, the facts in words."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deepfake_detector.core.types import Decision, Face, Failure, ImageArray, InputInfo, Outcome, Report
+from deepfake_detector.report.table import seconds
+from deepfake_detector.report.text import (
+    KIND_WORDS,
+    VERDICT_WORDS,
+    face_reasons,
+    percent,
+    printable,
+    sentence,
+    threshold_sentence,
+)
+
+NO_NAME = "picture without a name"
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A picture as a ``data:`` URI (JPEG), with its own size in pixels."""
+
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoxView:
+    """A face box with its number tag, in pixels of the upright picture."""
+
+    number: int
+    css: str
+    aside: bool
+    x: float
+    y: float
+    w: float
+    h: float
+    tag_x: float
+    tag_y: float
+    tag_w: float
+    tag_h: float
+    text_x: float
+    text_y: float
+    text_size: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleView:
+    """The probability beside its thresholds; positions are per cent of the scale's width."""
+
+    real: float
+    uncertain: float
+    threshold: float
+    fake: float
+    needle: float
+    words: str
+    real_words: str
+    threshold_words: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceView:
+    """A row of the table of faces."""
+
+    number: int
+    css: str
+    verdict: str
+    probability: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A name and its words."""
+
+    name: str
+    words: str
+    is_hash: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PictureView:
+    """All that the template of one input takes."""
+
+    number: int
+    name: str
+    css: str
+    words: str
+    probability: str
+    headline: str
+    sentence: str
+    alt: str = ""
+    picture: Embedded | None = None
+    frame: InputInfo | None = None
+    boxes: Sequence[BoxView] = ()
+    scale: ScaleView | None = None
+    faces: Sequence[FaceView] = ()
+    warnings: Sequence[str] = ()
+    threshold: str = ""
+    facts: Sequence[Fact] = ()
+
+
+def embed(image: ImageArray, max_side: int) -> Embedded:
+    """A copy of an RGB picture (H, W, 3; 0–255), at most ``max_side`` pixels long, as a JPEG ``data:`` URI."""
+    from PIL import Image
+
+    picture = Image.fromarray(image)
+    picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=85, optimize=True)
+    coded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Embedded(f"data:image/jpeg;base64,{coded}", picture.width, picture.height)
+
+
+def picture_view(number: int, outcome: Outcome, picture: Embedded | None) -> PictureView:
+    """The view of one input; ``picture`` is None where it is not to be shown."""
+    if isinstance(outcome, Failure):
+        return _failure_view(number, outcome)
+    css = outcome.verdict.value
+    return PictureView(
+        number=number,
+        name=printable(outcome.input.path or NO_NAME),
+        css=css,
+        words=VERDICT_WORDS[outcome.verdict],
+        probability="–" if outcome.p_fake is None else percent(outcome.p_fake),
+        headline=VERDICT_WORDS[outcome.verdict].capitalize(),
+        sentence=sentence(outcome),
+        alt=_alt(outcome),
+        picture=picture,
+        frame=outcome.input,
+        boxes=[_box(at, face, outcome.input) for at, face in enumerate(outcome.faces, 1)],
+        scale=None if outcome.p_fake is None else _scale(outcome.p_fake, outcome.decision),
+        faces=[_face(at, face) for at, face in enumerate(outcome.faces, 1)],
+        warnings=[printable(warning) for warning in outcome.warnings],
+        threshold="" if outcome.p_fake is None else threshold_sentence(outcome.decision),
+        facts=_facts(outcome),
+    )
+
+
+def _failure_view(number: int, failure: Failure) -> PictureView:
+    facts = [Fact("Error", failure.code)]
+    if failure.sha256 is not None:
+        facts.append(Fact("SHA-256", failure.sha256, is_hash=True))
+    return PictureView(
+        number=number,
+        name=printable(failure.path or NO_NAME),
+        css="error",
+        words="not analysed",
+        probability="–",
+        headline="Not analysed",
+        sentence=printable(failure.message),
+        facts=facts,
+    )
+
+
+def _alt(report: Report) -> str:
+    count = len(report.faces)
+    if not count:
+        return "The analysed picture."
+    return f"The analysed picture, with {count} numbered face {'box' if count == 1 else 'boxes'}."
+
+
+def _box(number: int, face: Face, frame: InputInfo) -> BoxView:
+    """The tag sits on the box's upper left corner, moved inwards where it would leave the picture."""
+    unit = max(frame.width, frame.height) / 36.0
+    width, height = unit * (0.9 + 0.55 * len(str(number))), unit * 1.5
+    tag_x = min(max(face.box.x, 0.0), max(frame.width - width, 0.0))
+    above = face.box.y - height
+    tag_y = above if above >= 0.0 else min(max(face.box.y, 0.0), max(frame.height - height, 0.0))
+    return BoxView(
+        number=number,
+        css=face.verdict.value,
+        aside=not face.considered,
+        x=round(face.box.x, 1),
+        y=round(face.box.y, 1),
+        w=round(max(face.box.w, 0.0), 1),
+        h=round(max(face.box.h, 0.0), 1),
+        tag_x=round(tag_x, 1),
+        tag_y=round(tag_y, 1),
+        tag_w=round(width, 1),
+        tag_h=round(height, 1),
+        text_x=round(tag_x + width / 2.0, 1),
+        text_y=round(tag_y + height * 0.76, 1),
+        text_size=round(unit * 1.15, 1),
+    )
+
+
+def _scale(p_fake: float, decision: Decision) -> ScaleView:
+    threshold = min(max(decision.threshold * 100.0, 0.0), 100.0)
+    real = min(max(decision.real_below * 100.0, 0.0), threshold)
+    needle = p_fake * 100.0
+    return ScaleView(
+        real=round(real, 2),
+        uncertain=round(threshold - real, 2),
+        threshold=round(threshold, 2),
+        fake=round(100.0 - threshold, 2),
+        needle=round(needle, 2),
+        words=percent(p_fake),
+        real_words=percent(decision.real_below),
+        threshold_words=percent(decision.threshold),
+        label=(
+            f"Probability of a fake: {percent(p_fake)}. Real below {percent(decision.real_below)}, "
+            f"fake from {percent(decision.threshold)} on, uncertain between."
+        ),
+    )
+
+
+def _face(number: int, face: Face) -> FaceView:
+    kind = () if face.kind is None else (face.kind.value,)
+    size = f"{face.box.w:.0f} × {face.box.h:.0f} px"
+    return FaceView(
+        number=number,
+        css=face.verdict.value,
+        verdict=VERDICT_WORDS[face.verdict],
+        probability=percent(face.p_fake),
+        note="; ".join((*kind, *face_reasons(face), size)),
+    )
+
+
+def _facts(report: Report) -> list[Fact]:
+    info = report.input
+    facts = []
+    if report.kind is not None:
+        facts.append(Fact("Kind", KIND_WORDS[report.kind]))
+    facts += [
+        Fact("File", f"{info.format}, {info.width} × {info.height} px, {info.bytes:,} bytes"),
+        Fact("SHA-256", info.sha256, is_hash=True),
+        Fact("Model", f"{report.model.name} {report.model.version} ({report.model.license})"),
+        Fact("Time", f"{seconds(report):.2f} s"),
+    ]
+    return facts

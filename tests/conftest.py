@@ -5,10 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from deepfake_detector.core.types import CropMode
 from deepfake_detector.scoring.bundle import HASH_TO_BE_SET, write_bundle
 from deepfake_detector.scoring.card import Calibration, Card, CardInput, CardOutputs, DataSet, FprPoint
+
+# The same examples on every machine, however busy it is.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

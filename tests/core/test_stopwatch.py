@@ -1,7 +1,5 @@
 import time
 
-import pytest
-
 from deepfake_detector.core.stopwatch import Stopwatch
 
 
@@ -14,4 +12,4 @@ def test_seconds_add_up_per_stage():
         pass
     assert list(watch.seconds) == ["sleep", "nothing"]
     assert watch.seconds["sleep"] >= 0.039
-    assert watch.seconds["nothing"] == pytest.approx(0.0, abs=0.01)
+    assert 0.0 <= watch.seconds["nothing"] < watch.seconds["sleep"]

@@ -7,7 +7,7 @@ import math
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +19,13 @@ import numpy as np
 from deepfake_detector.core.errors import DataError, InputError, MissingExtraError
 from deepfake_detector.core.types import Box, CropMode, CropRule, ImageArray, Landmarks
 from deepfake_detector.training.data.crop_index import Entry, EntryLog, Key
-from deepfake_detector.training.data.samples import Sample
+from deepfake_detector.training.data.samples import Progress, Sample
 
 if TYPE_CHECKING:
     from deepfake_detector.faces.find import Finder
 
 MARGIN = 2.2
 """Side of the cached square over the longer side of the finder's box: room for a turned, moved and wider crop."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many pictures are done, and of how many."""
 
 _CHUNK = 64
 
@@ -125,12 +122,15 @@ def read_cached(crop: CachedCrop) -> ImageArray:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def context_region(box: Box, margin: float, width: int, height: int) -> tuple[int, int, int, int]:
-    """The whole pixels around a face that are kept: left, top, right, bottom (both exclusive)."""
+def context_region(box: Box, margin: float, width: int, height: int, room: int = 2) -> tuple[int, int, int, int]:
+    """The whole pixels of a square around a face, inside of the picture: left, top, right, bottom (both exclusive).
+
+    Its side is ``margin`` times the longer side of the box, and ``room`` pixels more on each side.
+    """
     half = box.long_side * margin / 2.0
     cx, cy = box.center
-    left, top = max(0, math.floor(cx - half) - 2), max(0, math.floor(cy - half) - 2)
-    return left, top, min(width, math.ceil(cx + half) + 3), min(height, math.ceil(cy + half) + 3)
+    left, top = max(0, math.floor(cx - half) - room), max(0, math.floor(cy - half) - room)
+    return left, top, min(width, math.ceil(cx + half) + room), min(height, math.ceil(cy + half) + room)
 
 
 def write_png(pixels: ImageArray, file: Path) -> None:

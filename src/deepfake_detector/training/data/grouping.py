@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepfake_detector.core.errors import DataError
+from deepfake_detector.core.errors import DataError, InputError, MissingExtraError
+from deepfake_detector.training.data.samples import Progress
 
 Ratios = tuple[float, float, float]
 """Shares of train, val and test; they add up to 1."""
@@ -37,13 +38,16 @@ class NearDuplicates:
 
 
 def near_duplicates(
-    paths: Sequence[Path], groups: Sequence[str], max_distance: int = MAX_DISTANCE, workers: int = _WORKERS
+    paths: Sequence[Path],
+    groups: Sequence[str],
+    max_distance: int = MAX_DISTANCE,
+    progress: Progress | None = None,
 ) -> NearDuplicates:
     """Join pictures that have a group in common, or whose perceptual hashes are close, directly or over others.
 
     The hash is the 64-bit DCT hash of the ``imagehash`` package. A picture that cannot be read keeps its own group.
     """
-    hashes, unreadable = hash_pictures(paths, workers)
+    hashes, unreadable = hash_pictures(paths, progress)
     known = [index for index, path in enumerate(paths) if path not in unreadable]
     values = np.array([hashes[paths[index]] for index in known], dtype=np.uint64)
     links = [(known[a], known[b]) for a, b in close_pairs(values, max_distance)]
@@ -54,27 +58,31 @@ def near_duplicates(
     return NearDuplicates(tuple(str(root) for root in _union(len(paths), links)), unreadable)
 
 
-def hash_pictures(paths: Sequence[Path], workers: int = _WORKERS) -> tuple[dict[Path, int], dict[Path, str]]:
+def hash_pictures(paths: Sequence[Path], progress: Progress | None = None) -> tuple[dict[Path, int], dict[Path, str]]:
     """The perceptual hash of each picture as a 64-bit number; and the reasons why some have none."""
     hashes: dict[Path, int] = {}
     unreadable: dict[Path, str] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        for path, answer in zip(paths, pool.map(_hash, paths), strict=True):
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for done, (path, answer) in enumerate(zip(paths, pool.map(_hash, paths), strict=True), start=1):
             if isinstance(answer, str):
                 unreadable[path] = answer
             else:
                 hashes[path] = answer
+            if progress:
+                progress(done, len(paths))
     return hashes, unreadable
 
 
 def _hash(path: Path) -> int | str:
     import imagehash
 
+    from deepfake_detector.media.image import load_image
+
     try:
-        with Image.open(path) as picture:
-            bits = imagehash.phash(picture).hash
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return str(error) or type(error).__name__
+        pixels = load_image(path).pixels
+    except (InputError, MissingExtraError) as error:
+        return f"{error.code}: {error}"
+    bits = imagehash.phash(Image.fromarray(pixels)).hash
     return int.from_bytes(np.packbits(bits.ravel()).tobytes(), "big")
 
 

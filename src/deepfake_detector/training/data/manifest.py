@@ -15,6 +15,7 @@ from deepfake_detector.core.errors import DataError
 from deepfake_detector.core.types import Kind
 from deepfake_detector.training.data.grouping import DEFAULT_RATIOS, Ratios, near_duplicates, stratify
 from deepfake_detector.training.data.samples import (
+    LABEL_WORDS,
     SPLITS,
     Label,
     Sample,
@@ -36,6 +37,7 @@ __all__ = [
     "Split",
     "assign_splits",
     "count",
+    "deal",
     "fingerprint",
     "read_data",
     "read_manifest",
@@ -56,7 +58,6 @@ _COLUMNS = ("path", "label", "kind", "set", "method", "group", "split")
 _SHOWN = 5
 
 
-_LABEL_NAMES = {"real": Label.REAL, "reals": Label.REAL, "fake": Label.FAKE, "fakes": Label.FAKE}
 _SPLIT_NAMES = {
     "train": Split.TRAIN,
     "training": Split.TRAIN,
@@ -118,11 +119,16 @@ def assign_splits(samples: Sequence[Sample], ratios: Ratios, seed: int) -> tuple
     Depends on the pictures, groups and file names, not on their order. Pictures that cannot be read are placed
     by their name alone.
     """
+    near = near_duplicates([sample.path for sample in samples], [sample.group for sample in samples])
+    return deal(samples, near.groups, ratios, seed)
+
+
+def deal(samples: Sequence[Sample], groups: Sequence[str], ratios: Ratios, seed: int) -> tuple[Sample, ...]:
+    """Give each sample a split, with the groups that were found. Raises DataError if the ratios are no shares."""
     root = common_parent(samples)
     names = [sample.path.relative_to(root).as_posix() for sample in samples]
-    near = near_duplicates([sample.path for sample in samples], [sample.group for sample in samples])
     strata = [f"{sample.set}/{sample.label.name}" for sample in samples]
-    sides = stratify(names, strata, near.groups, ratios, seed)
+    sides = stratify(names, strata, groups, ratios, seed)
     return tuple(replace(sample, split=SPLITS[side]) for sample, side in zip(samples, sides, strict=True))
 
 
@@ -181,7 +187,7 @@ def _rows(table: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 
 def _sample(row: Mapping[str, str], path: Path, place: str) -> Sample:
-    label = _word(row["label"], _LABEL_NAMES, "label", place)
+    label = _word(row["label"], LABEL_WORDS, "label", place)
     kind_word = row.get("kind", "").strip().lower()
     kind = None
     if kind_word and not (label is Label.REAL and kind_word == "real"):
@@ -219,7 +225,7 @@ def _read_folder(root: Path) -> tuple[Sample, ...]:
 
 
 def _read_classes(root: Path, name: str, split: Split | None) -> Iterator[Sample]:
-    classes = _known_folders(root, _LABEL_NAMES)
+    classes = _known_folders(root, LABEL_WORDS)
     found = {label for _, label in classes}
     for label in Label:
         if label not in found:

@@ -6,13 +6,16 @@ import difflib
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 
 from deepfake_detector.core.errors import DataError
 from deepfake_detector.core.types import Kind
+
+Progress = Callable[[int, int], None]
+"""Called with how many pictures are done, and of how many."""
 
 
 class Label(IntEnum):
@@ -29,6 +32,9 @@ class Split(StrEnum):
     VAL = "val"
     TEST = "test"
 
+
+LABEL_WORDS = {"real": Label.REAL, "reals": Label.REAL, "fake": Label.FAKE, "fakes": Label.FAKE}
+"""Names of folders and words of manifests that mean a class, in small letters."""
 
 SPLITS = (Split.TRAIN, Split.VAL, Split.TEST)
 

@@ -1,0 +1,45 @@
+"""``deepfake faces``: the main face of each picture as a PNG of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepfake_detector.cli.console import console, show_note
+from deepfake_detector.cli.counting import counting
+from deepfake_detector.cli.exitcodes import ExitCode
+from deepfake_detector.training.data.cut_faces import CutOptions, cut_faces
+
+_SHOWN = 20
+
+
+def faces(
+    source: Annotated[Path, typer.Argument(help="A folder of pictures (searched to the bottom), or a CSV manifest.")],
+    destination: Annotated[Path, typer.Argument(help="A new folder; it gets the same folders inside.")],
+    size: Annotated[
+        int | None, typer.Option(min=16, max=4096, help="Side in pixels; without it, the pixels stay as they are.")
+    ] = None,
+    ratio: Annotated[
+        float, typer.Option(min=0.5, max=4.0, help="Side of the square over the longer side of the face box.")
+    ] = 1.1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on in a folder that holds faces already.")] = False,
+) -> None:
+    """Cut the largest face out of each picture and write it as PNG, without loss.
+
+    Training does this by itself; this is for looking at the crops, and for use elsewhere. The exit code is 4 if a
+    picture was skipped.
+    """
+    with counting("cutting faces") as progress:
+        summary = cut_faces(source, destination, CutOptions(size, ratio, resume), progress)
+    kept = f", {summary.kept} were there already" if summary.kept else ""
+    console(sys.stdout).print(f"faces written to {destination}: {summary.written}{kept}", soft_wrap=True)
+    if summary.skipped:
+        show_note(f"pictures that were skipped: {len(summary.skipped)}")
+        for skip in summary.skipped[:_SHOWN]:
+            show_note(f"  {skip.path}: {skip.reason}")
+        if len(summary.skipped) > _SHOWN:
+            show_note(f"  and {len(summary.skipped) - _SHOWN} more")
+        raise typer.Exit(ExitCode.INPUT)

@@ -71,6 +71,16 @@ def test_nothing_there_names_the_shipped_models(tmp_path, ships_tiny):
         load_bundle("copi")
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "null\0byte", ""])
+def test_a_name_that_no_folder_can_have(name, tmp_path, monkeypatch, tiny_model, tiny_card):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelNotFoundError):
+        load_bundle(name)
+    if len(name) > 255:
+        with pytest.raises(ExportError, match="cannot write"):
+            write_bundle(Path(name), tiny_model(), tiny_card())
+
+
 def test_a_file_is_no_bundle(folder):
     with pytest.raises(ModelNotFoundError, match="give the folder"):
         load_bundle(folder / MODEL_FILE)

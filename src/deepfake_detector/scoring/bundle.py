@@ -63,9 +63,13 @@ def _load_shipped(name: str) -> Bundle:
 
 
 def _load_folder(folder: Path) -> Bundle:
-    if not folder.is_dir():
+    try:
+        is_folder, is_file = folder.is_dir(), folder.is_file()
+    except OSError as error:
+        raise ModelNotFoundError(f"cannot look for a model at {folder}: {error.strerror or error}") from error
+    if not is_folder:
         names = ", ".join(sorted(shipped.SHIPPED)) or "none in this version"
-        what = "a file" if folder.is_file() else "no folder"
+        what = "a file" if is_file else "no folder"
         raise ModelNotFoundError(
             f"{folder} is {what}; give the folder that holds {MODEL_FILE} and {CARD_FILE}, "
             f"or the name of a shipped model ({names})"
@@ -138,9 +142,9 @@ def write_bundle(folder: Path, model: bytes, card: Card) -> Path:
         raise ModelTamperedError(f"the card is for a model with SHA-256 {card.onnx_sha256}, this one has {digest}")
     refuse_unsafe(model, f"the model for {folder}")
     check_graph(model, card)
-    if folder.exists():
-        raise ExportError(f"{folder} exists already; give a new folder, or remove it first")
     try:
+        if folder.exists():
+            raise ExportError(f"{folder} exists already; give a new folder, or remove it first")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bundle-") as temporary:
             staged = Path(temporary) / "bundle"

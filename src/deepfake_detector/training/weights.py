@@ -182,7 +182,7 @@ def _keras_application(backbone: str, weights: str, size: int, alpha: float) -> 
         return applications[backbone](
             weights=weights, include_top=False, alpha=alpha, input_shape=(size, size, 3), name=backbone
         )
-    except Exception as error:  # noqa: BLE001 - Keras raises a plain Exception when a download fails
+    except Exception as error:
         raise WeightsError(
             f"cannot get the weights {weights!r} of keras.applications for {backbone}: {error}. Go online once, give "
             f"the path of a file instead, or set model.weights to {TORCHVISION!r}, whose file "

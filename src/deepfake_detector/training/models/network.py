@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.training.models import BACKBONES
@@ -17,6 +17,8 @@ FEATURE_MAP = "feature_map"
 FEATURES = "features"
 FAKE = "fake_logit"
 KIND = "kind_logit"
+SETTLING_BATCHES = 24
+SETTLING_MOMENTUM = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,25 @@ def unfreeze_from(network: keras.Model, block: str) -> None:
         raise ConfigError(f"there is no block {block!r}; choose 'all' or one of {', '.join(blocks(names))}")
     for index, layer in enumerate(network.layers):
         layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
+
+
+def settle_batchnorm(network: keras.Model, batches: Iterable[Any]) -> None:
+    """Let BatchNorm measure its inputs on some batches (pictures first) of about 32.
+
+    Only for random weights, with which the statistics that a new layer has would switch the network off.
+    """
+    import keras
+    import tensorflow as tf
+
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    kept = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.trainable, layer.momentum = True, SETTLING_MOMENTUM
+    measure = tf.function(lambda images: network(images, training=True), reduce_retracing=True)
+    for batch, _ in zip(batches, range(SETTLING_BATCHES), strict=False):
+        measure(batch[0])
+    for layer, momentum in zip(norms, kept, strict=True):
+        layer.trainable, layer.momentum = False, momentum
 
 
 def blocks(names: Sequence[str]) -> list[str]:

@@ -1,0 +1,258 @@
+"""The typed view of an experiment file: read from YAML, changed by ``--set``, and nothing unknown gets through."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from deepfake_detector.core.errors import ConfigError
+from deepfake_detector.core.types import CropMode, CropRule
+from deepfake_detector.training.data.augment_config import AugmentConfig
+from deepfake_detector.training.data.sampling import BalanceConfig
+from deepfake_detector.training.data.synthetic import SyntheticConfig
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes on after the warm-up."""
+
+    COSINE = "cosine"
+    CONSTANT = "constant"
+
+
+class ClassWeight(StrEnum):
+    """Whether the rarer class weighs more, so that both have the same mass; not needed where ``balance`` sees to it."""
+
+    AUTO = "auto"
+    NONE = "none"
+
+
+class Selection(StrEnum):
+    """What the best checkpoint is best at, on validation pictures."""
+
+    SET_AUC = "set_auc"
+    LOSS = "loss"
+
+
+class DataConfig(_Strict):
+    """Which pictures, and how they are cut."""
+
+    source: Path = Field(description="a folder with Real and Fake, a split tree, or a CSV manifest")
+    sets: tuple[str, ...] | None = Field(None, description="only these sets of the manifest; null takes all")
+    exclude: tuple[str, ...] = Field((), description="sets that are neither trained on nor validated with")
+    validate_only: tuple[str, ...] = Field((), description="foreign sets: all but their test split is validation")
+    crop: CropMode = Field(CropMode.FACE, description="'face' cuts faces; 'whole' takes the centred square")
+    ratio: Positive = Field(1.1, le=4.0, description="side of the crop over the longer side of the face box")
+    size: int = Field(224, ge=32, le=1024, multiple_of=32, description="side of the network input in pixels")
+    upright_above: float = Field(20.0, ge=0.0, le=180.0, description="faces leaning more (degrees) are turned upright")
+    cache: Path = Field(Path("outputs/cache"), description="folder for the lossless face crops")
+    ratios: tuple[Share, Share, Share] = Field((0.8, 0.1, 0.1), description="train, val, test of data without a split")
+    split_seed: Count = Field(0, description="seed of that split")
+    memory_mb: Count = Field(2048, description="megabytes of decoded pictures that may stay in memory")
+    workers: AtLeastOne = Field(2, description="threads that cut and augment")
+
+    def rule(self) -> CropRule:
+        """The crop rule that training and serving share."""
+        return CropRule(mode=self.crop, size=self.size, ratio=self.ratio, upright_above=self.upright_above)
+
+
+class DenseHead(_Strict):
+    """Hidden layers between the pooled features and the logits."""
+
+    dense: tuple[AtLeastOne, ...] = Field(min_length=1, description="units of each hidden layer")
+
+
+class ModelConfig(_Strict):
+    """The network and the weights that it starts from."""
+
+    backbone: str = Field("mobilenetv2", description="a name from deepfake_detector.training.models.BACKBONES")
+    alpha: Positive = Field(1.0, le=2.0, description="width multiplier")
+    weights: str = Field(
+        "imagenet",
+        description="'imagenet' (keras.applications), 'imagenet-torchvision' (ported), a .npz, .h5 or .keras file, "
+        "a run folder, or 'random'",
+    )
+    head: Literal["linear"] | DenseHead = Field("linear", description="'linear', or {dense: [256]}")
+    dropout: float = Field(0.2, ge=0.0, lt=1.0, description="dropout before each layer of the head")
+    l2: NotNegative = Field(0.0, description="L2 penalty on the head's kernels")
+
+
+class HeadPhase(_Strict):
+    """Phase one: only the head learns, on features of the frozen backbone that are computed once."""
+
+    epochs: Count = Field(30, description="passes over the cached features; 0 leaves the phase out")
+    views: AtLeastOne = Field(1, description="augmented versions of each picture whose features are cached")
+    lr: Positive = Field(1e-3, description="learning rate (Adam), falling along a cosine")
+    batch_size: AtLeastOne = Field(256, description="features in a step")
+
+
+class TrainPhase(_Strict):
+    """Phase two: the network learns from one block on; BatchNorm stays as it is."""
+
+    epochs: Count = Field(10, description="passes over the training pictures; 0 leaves the phase out")
+    from_block: str = Field("block_13", description="the first block that learns, or 'all'")
+    batch_size: AtLeastOne = Field(32, description="pictures in a step")
+    lr: Positive = Field(1e-4, description="highest learning rate (AdamW)")
+    schedule: Schedule = Field(Schedule.COSINE, description="'cosine' or 'constant'")
+    warmup: Share = Field(0.05, description="share of all steps during which the learning rate rises from 0")
+    weight_decay: NotNegative = Field(1e-4, description="AdamW's decay of kernels")
+    clip_norm: Positive | None = Field(1.0, description="gradients longer than this are shortened; null does not")
+    ema: float = Field(0.0, ge=0.0, lt=1.0, description="decay per step of the averaged weights; 0 averages nothing")
+    checks_per_epoch: AtLeastOne = Field(1, description="validations and checkpoints in an epoch")
+    patience: AtLeastOne = Field(5, description="checks without improvement before it stops")
+    metric: Selection = Field(Selection.SET_AUC, description="'set_auc' (mean AUC over the sets) or 'loss'")
+    keep_start: Share = Field(0.0, description="share of the weights before this phase in the final ones (WiSE-FT)")
+
+
+class LossConfig(_Strict):
+    """What is minimised: cross-entropy of fake or real, and of the kind where it is known."""
+
+    label_smoothing: float = Field(0.0, ge=0.0, lt=0.5, description="targets are moved this far from 0 and 1")
+    kind_weight: NotNegative = Field(0.3, description="weight of the kind head's loss")
+    class_weight: ClassWeight = Field(
+        ClassWeight.AUTO, description="'auto' gives both classes the same mass, or 'none'"
+    )
+
+
+class CalibrationConfig(_Strict):
+    """Which predictions the temperature and the thresholds are fitted on."""
+
+    from_runs: tuple[Path, ...] = Field(
+        (), description="runs whose predictions on their validate_only sets count; none: this run's validation"
+    )
+
+
+class CardConfig(_Strict):
+    """What the model card says besides what is measured."""
+
+    name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9._-]*$", description="of the bundle; null: the run's")
+    version: str = Field("0.1.0", description="version of the weights")
+    description: str = Field("A detector of manipulated and generated faces.", description="one sentence")
+    license: str = Field("the terms of the data that it was trained on", description="terms of the weights")
+    terms: dict[str, str] = Field(default_factory=dict, description="set → its terms")
+    limits: tuple[str, ...] = Field(
+        ("It has not been tested on other data than its own.",), description="sentences that users must know"
+    )
+
+
+class TrainConfig(_Strict):
+    """One experiment."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run folder")
+    seed: Count = Field(0, description="of everything random")
+    outputs: Path = Field(Path("outputs"), description="folder of the run folders")
+    threads: Count = Field(0, description="threads of TensorFlow; 0 lets it choose")
+    data: DataConfig = Field(description="which pictures")
+    augment: AugmentConfig = Field(default_factory=AugmentConfig, description="how training pictures are changed")
+    balance: BalanceConfig = Field(default_factory=BalanceConfig, description="how often each picture is shown")
+    synthetic: SyntheticConfig | None = Field(None, description="fakes made from the reals while training; null: none")
+    model: ModelConfig = Field(default_factory=ModelConfig, description="network and first weights")
+    head: HeadPhase = Field(default_factory=HeadPhase, description="phase one")
+    train: TrainPhase = Field(default_factory=TrainPhase, description="phase two")
+    loss: LossConfig = Field(default_factory=LossConfig, description="what is minimised")
+    calibration: CalibrationConfig = Field(default_factory=CalibrationConfig, description="temperature, thresholds")
+    card: CardConfig = Field(default_factory=CardConfig, description="what the model card says")
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read an experiment file and apply overrides such as ``train.epochs=3`` (values are YAML). Raises ConfigError.
+
+    Relative paths inside are relative to the working directory.
+    """
+    try:
+        content = _parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the config {path}: {error}; give the path of a YAML file") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds no settings; it must be YAML like 'data: {{source: my_photos}}'")
+    for override in overrides:
+        _override(content, override)
+    return check_config(content, str(path))
+
+
+def check_config(content: dict[str, Any], where: str) -> TrainConfig:
+    """Validate parsed settings; an unknown key is an error that names the near miss. Raises ConfigError."""
+    try:
+        return TrainConfig.model_validate(content)
+    except pydantic.ValidationError as error:
+        problems = [_explained(problem) for problem in error.errors(include_url=False)]
+        raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(problems))) from error
+
+
+def dump_config(config: TrainConfig) -> str:
+    """The config as YAML, every value written out; ``load_config`` reads it back to the same."""
+    import yaml
+
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _parse(text: str, where: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is not YAML: {error}") from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    name, equals, value = override.partition("=")
+    keys = name.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"--set {override!r}: write it as section.key=value, such as train.epochs=3")
+    place = content
+    for key in keys[:-1]:
+        inner = place.get(key)
+        if inner is None or isinstance(inner, str):
+            inner = {}
+            place[key] = inner
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override!r}: {key} is no section")
+        place = inner
+    place[keys[-1]] = _parse(value, f"--set {override!r}")
+
+
+def _explained(problem: Any) -> str:
+    location = [str(part) for part in problem["loc"]]
+    name = ".".join(location)
+    if problem["type"] != "extra_forbidden":
+        return f"{name}: {problem['msg']} (got {problem['input']!r})"
+    known = _fields(location[:-1])
+    close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
+    return f"unknown key {name!r}; {hint}"
+
+
+def _fields(location: list[str]) -> list[str]:
+    """The keys that a section may have."""
+    section: type[BaseModel] = TrainConfig
+    for part in location:
+        field = section.model_fields.get(part)
+        inner = _section(field.annotation) if field is not None else None
+        if inner is not None:
+            section = inner
+    return list(section.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    return next((found for option in options if (found := _section(option)) is not None), None)

@@ -1,0 +1,149 @@
+"""Turns a trained Keras network into a bundle, and refuses if the two do not answer the same."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake_detector.core.errors import ConfigError, ExportError
+from deepfake_detector.core.onnx import open_session
+from deepfake_detector.scoring.bundle import HASH_TO_BE_SET, write_bundle
+from deepfake_detector.scoring.card import CardOutputs
+from deepfake_detector.training.cards import make_card
+from deepfake_detector.training.checkpoint import FINAL_FILE
+from deepfake_detector.training.models.network import FAKE, FEATURE_MAP, FEATURES, linear_head
+from deepfake_detector.training.run import RunFolder
+from deepfake_detector.training.steps import predictor
+
+if TYPE_CHECKING:
+    import keras
+
+OPSET = 18
+TOLERANCE = 1e-4
+INPUT = "image"
+
+
+def export_run(run: RunFolder, destination: Path | None = None) -> Path:
+    """Write the bundle of a finished run, by default into the run's own folder, and return where it is.
+
+    Raises ExportError if Keras and ONNX differ, or if the destination exists; ConfigError if the run is not finished.
+    """
+    import keras
+
+    file = run.checkpoints / FINAL_FILE
+    if not file.is_file():
+        raise ConfigError(f"{run.path} is not finished; go on with: deepfake train --resume {run.path}")
+    network = keras.models.load_model(file, compile=False)
+    crops = np.load(run.sample_file, allow_pickle=False)
+    model = to_onnx(network)
+    check_parity(network, model, crops)
+    return write_bundle(destination or run.bundle, model, make_card(run, outputs_of(network), HASH_TO_BE_SET))
+
+
+def to_onnx(network: keras.Model) -> bytes:
+    """The network as one ONNX file: "image" (N, S, S, 3) uint8 → the outputs of ``outputs_of``, all float32.
+
+    ``cam`` is the feature map times the fake head's weights: class activation mapping (Zhou et al. 2016).
+    """
+    import tensorflow as tf
+    import tf2onnx
+
+    size = network.input_shape[1]
+    signature = (tf.TensorSpec((None, size, size, 3), tf.uint8, name=INPUT),)
+    model, _ = tf2onnx.convert.from_function(
+        tf.function(_outputs(network), input_signature=signature), input_signature=signature, opset=OPSET
+    )
+    return _simplified(model.SerializeToString(), _shapes(network))
+
+
+def outputs_of(network: keras.Model) -> CardOutputs:
+    """The names of the outputs; only a linear head has an activation map."""
+    cam = "cam" if linear_head(network) else None
+    return CardOutputs(fake_logit="fake_logit", kind_logit="kind_logit", cam=cam, features="features")
+
+
+def check_parity(network: keras.Model, model: bytes, crops: NDArray[np.uint8]) -> float:
+    """The largest difference between the logits of Keras and of ONNX on crops (N, S, S, 3).
+
+    Raises ExportError if it is above ``TOLERANCE``, or if there are no crops.
+    """
+    if not len(crops):
+        raise ExportError("there are no crops to compare Keras and ONNX on")
+    session = open_session(model, "the exported network")
+    expected = predictor(network)([(crops[begin : begin + 16],) for begin in range(0, len(crops), 16)])
+    fake, kind = session.run(["fake_logit", "kind_logit"], {INPUT: crops})
+    difference = max(
+        float(np.abs(fake - expected.fake).max(initial=0.0)), float(np.abs(kind - expected.kind).max(initial=0.0))
+    )
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"Keras and ONNX differ by {difference:.2g} in a logit ({TOLERANCE:g} is allowed); the bundle is not "
+            "written. An operator was converted wrongly: try another version of tf2onnx or TensorFlow"
+        )
+    return difference
+
+
+def _outputs(network: keras.Model) -> Any:
+    import keras
+    import tensorflow as tf
+
+    parts = keras.Model(
+        network.input, [network.get_layer(FEATURE_MAP).output, network.get_layer(FEATURES).output, network.output]
+    )
+    kernel = network.get_layer(FAKE).kernel.numpy()[None, None] if linear_head(network) else None
+
+    def outputs(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        feature_map, features, logits = parts(image, training=False)
+        found = {"fake_logit": logits["fake"], "kind_logit": logits["kind"], "features": features}
+        if kernel is not None:
+            # A 1 × 1 convolution stays in the layout of the others; a matrix product would cost transposes.
+            found["cam"] = tf.squeeze(tf.nn.conv2d(feature_map, kernel, 1, "VALID"), axis=3)
+        return found
+
+    return outputs
+
+
+def _shapes(network: keras.Model) -> dict[str, list[str | int]]:
+    _, height, width, channels = network.get_layer(FEATURE_MAP).output.shape
+    return {
+        "fake_logit": ["N"],
+        "kind_logit": ["N"],
+        "cam": ["N", height, width],
+        "features": ["N", channels],
+    }
+
+
+def _simplified(model: bytes, shapes: dict[str, list[str | int]]) -> bytes:
+    """Fold padding, scaling and constants with ONNX Runtime's own basic rules, which use standard operators only."""
+    import onnx
+    import onnxruntime as ort
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "simplified.onnx"
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(file)
+        options.log_severity_level = 3
+        ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        simplified = onnx.load(file)
+    used = {node.domain for node in simplified.graph.node}
+    kept = [opset for opset in simplified.opset_import if opset.domain in used]
+    del simplified.opset_import[:]
+    simplified.opset_import.extend(kept)
+    del simplified.graph.value_info[:]
+    for value in (*simplified.graph.input, *simplified.graph.output):
+        shape = shapes.get(value.name, ["N"])
+        for place, side in enumerate(shape):
+            dimension = value.type.tensor_type.shape.dim[place]
+            if isinstance(side, str):
+                dimension.dim_param = side
+            else:
+                dimension.dim_value = side
+    simplified.producer_name, simplified.doc_string = "deepfake-detector", ""
+    onnx.checker.check_model(simplified, full_check=True)
+    data: bytes = simplified.SerializeToString()
+    return data

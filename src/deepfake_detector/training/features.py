@@ -1,0 +1,98 @@
+"""Features of the frozen backbone for the head to learn on, computed once and kept on the disk meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake_detector.core.types import FloatArray
+from deepfake_detector.training.callbacks import Callback
+from deepfake_detector.training.checkpoint import write_whole
+from deepfake_detector.training.fitdata import EpochLoader, FitData
+from deepfake_detector.training.models.network import features_model
+
+if TYPE_CHECKING:
+    import keras
+
+PHASE = "features"
+COLUMNS = ("fake", "kind", "fake_weight", "kind_weight")
+
+
+@dataclass(frozen=True, slots=True)
+class HeadData:
+    """``training``: features (N, d) of all views; ``answers`` (N, 4): the targets and weights of ``COLUMNS``;
+    ``validation``: features (M, d) of the validation pictures, in their order.
+    """
+
+    training: FloatArray
+    answers: FloatArray
+    validation: FloatArray
+
+    def steps(self, batch_size: int) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.training) // batch_size)
+
+    def batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[tuple[Any, dict[str, Any], dict[str, Any]]]:
+        """Shuffled batches of features, targets and weights, as the loaders give them for pictures."""
+        order = np.random.default_rng([seed, epoch]).permutation(len(self.training))
+        for begin in range(0, len(order), batch_size):
+            chosen = order[begin : begin + batch_size]
+            fake, kind, fake_weight, kind_weight = self.answers[chosen].T
+            yield self.training[chosen], {"fake": fake, "kind": kind}, {"fake": fake_weight, "kind": kind_weight}
+
+
+def cached_features(network: keras.Model, data: FitData, views: int, folder: Path, callback: Callback) -> HeadData:
+    """The features of ``views`` epochs of training pictures and of the validation pictures.
+
+    What an interrupted run has computed is read from ``folder``.
+    """
+    extractor = _Extractor(network, callback)
+    sources: Sequence[tuple[str, EpochLoader, int]] = [
+        *((f"view-{view:02d}", data.train, view) for view in range(views)),
+        ("validation", data.validation, 0),
+    ]
+    tables = []
+    for name, loader, epoch in sources:
+        file = _file(folder, name)
+        if not file.is_file():
+            table = extractor.table(loader, epoch, name)
+            write_whole(file, lambda path, table=table: np.save(path, table, allow_pickle=False))
+        tables.append(np.load(file, allow_pickle=False))
+    training = np.concatenate(tables[:-1])
+    width = training.shape[1] - len(COLUMNS)
+    return HeadData(training[:, :width], training[:, width:], tables[-1][:, :width])
+
+
+def forget_features(folder: Path) -> None:
+    """Delete what ``cached_features`` has kept in ``folder``."""
+    for file in folder.glob("features-*.npy"):
+        file.unlink()
+
+
+class _Extractor:
+    def __init__(self, network: keras.Model, callback: Callback) -> None:
+        import tensorflow as tf
+
+        model = features_model(network)
+        self._features = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+        self._callback = callback
+
+    def table(self, loader: EpochLoader, epoch: int, name: str) -> NDArray[np.float32]:
+        """One row for each picture: its features, then ``COLUMNS``."""
+        self._callback.on_phase(f"{PHASE} ({name})", len(loader.indices(epoch)), 0)
+        rows = []
+        for images, targets, weights in loader.epoch_dataset(epoch):
+            answers = [targets["fake"], targets["kind"], weights["fake"], weights["kind"]]
+            columns = np.stack([answer.numpy() for answer in answers], axis=1)
+            rows.append(np.concatenate([self._features(images).numpy(), columns], axis=1))
+            self._callback.on_batch(len(columns), None)
+        return np.concatenate(rows).astype(np.float32)
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"features-{name}.npy"

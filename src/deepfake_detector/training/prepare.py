@@ -1,0 +1,156 @@
+"""From the data section of a config to loaders: read, choose sets, cut crops, say what is what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepfake_detector.core.errors import ConfigError, DataError
+from deepfake_detector.core.types import CropMode, Kind
+from deepfake_detector.training.calibrate import MIN_PER_CLASS
+from deepfake_detector.training.callbacks import Callback
+from deepfake_detector.training.config import ClassWeight, DataConfig, TrainConfig
+from deepfake_detector.training.data.crops import CachedCrop, CropOptions, build_crops
+from deepfake_detector.training.data.dataloader import CropLoader, LoaderConfig
+from deepfake_detector.training.data.manifest import read_data
+from deepfake_detector.training.data.meshes import build_meshes
+from deepfake_detector.training.data.samples import Label, Sample, Split, fingerprint, near_miss
+from deepfake_detector.training.data.synthetic import SyntheticFakes
+from deepfake_detector.training.fitdata import FitData
+from deepfake_detector.training.run import Count
+from deepfake_detector.training.selection import Known
+
+KIND_NUMBERS = {Kind.MANIPULATED: 0, Kind.GENERATED: 1}
+TRAIN, VALIDATION, FOREIGN = "train", "validation", "foreign validation"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is trained on, the loader of the validation crops, and facts for the record of the run."""
+
+    fit: FitData
+    loader: CropLoader
+    fingerprint: str
+    counts: tuple[Count, ...]
+    skipped: dict[str, int]
+
+
+def prepare(config: TrainConfig, callback: Callback) -> Prepared:
+    """Read the data, find and cut the faces (cached), and make the loaders. Raises DataError."""
+    data = config.data
+    samples = chosen_samples(read_data(data.source, data.ratios, data.split_seed), data)
+    callback.on_phase("faces" if data.crop == "face" else "pictures", len(samples), 0)
+    index = build_crops(samples, data.rule(), data.cache, CropOptions(workers=data.workers), Reporter(callback))
+    callback.on_end()
+    parts = {part: [crop for crop in index.crops if part_of(crop.sample, data) == part] for part in _PARTS}
+    train, validation = parts[TRAIN], [*parts[VALIDATION], *parts[FOREIGN]]
+    _check(train, validation)
+    loader = _validation_loader(validation, config)
+    return Prepared(
+        fit=FitData(_train_loader(train, config, callback), loader, known_of(validation)),
+        loader=loader,
+        fingerprint=fingerprint(samples),
+        counts=tuple(count for part in _PARTS for count in _counts(part, parts[part])),
+        skipped=dict(index.reasons()),
+    )
+
+
+class Reporter:
+    """Turns "so many are done" into what a callback counts: how many have come."""
+
+    def __init__(self, callback: Callback) -> None:
+        self._callback = callback
+        self._done = 0
+
+    def __call__(self, done: int, _: int) -> None:
+        self._callback.on_batch(done - self._done, None)
+        self._done = done
+
+
+_PARTS = (TRAIN, VALIDATION, FOREIGN)
+
+
+def chosen_samples(samples: Sequence[Sample], data: DataConfig) -> list[Sample]:
+    """Those that are trained on or validated with: of the chosen sets, and never of the test split.
+
+    Raises DataError for a name that is no set.
+    """
+    present = sorted({sample.set for sample in samples})
+    for name in (*(data.sets or ()), *data.exclude, *data.validate_only):
+        if name not in present:
+            raise DataError(f"there is no set {name!r}{near_miss(name, present)}; there are {', '.join(present)}")
+    wanted = set(data.sets if data.sets is not None else present) | set(data.validate_only)
+    wanted -= set(data.exclude)
+    return [sample for sample in samples if sample.set in wanted and sample.split is not Split.TEST]
+
+
+def part_of(sample: Sample, data: DataConfig) -> str:
+    """Which part of the run a sample belongs to."""
+    if sample.set in data.validate_only:
+        return FOREIGN
+    return TRAIN if sample.split is Split.TRAIN else VALIDATION
+
+
+def known_of(crops: Sequence[CachedCrop]) -> Known:
+    """The truth about crops, in their order."""
+    samples = [crop.sample for crop in crops]
+    kinds = [KIND_NUMBERS[sample.kind] if sample.label and sample.kind else -1 for sample in samples]
+    return Known(
+        labels=np.array([int(sample.label) for sample in samples], dtype=np.int64),
+        kinds=np.array(kinds, dtype=np.int64),
+        sets=tuple(sample.set for sample in samples),
+    )
+
+
+def _check(train: Sequence[CachedCrop], validation: Sequence[CachedCrop]) -> None:
+    for name, crops, least in (("training", train, 1), ("validation", validation, MIN_PER_CLASS)):
+        fakes = sum(crop.sample.label is Label.FAKE for crop in crops)
+        if min(fakes, len(crops) - fakes) < least:
+            raise DataError(
+                f"there are {len(crops) - fakes} real and {fakes} fake {name} pictures; at least {least} of each are "
+                "needed (validation pictures set the thresholds); add data or change data.sets and data.ratios"
+            )
+
+
+def _train_loader(crops: Sequence[CachedCrop], config: TrainConfig, callback: Callback) -> CropLoader:
+    weighted = config.loss.class_weight is ClassWeight.AUTO and config.balance.balance == "none"
+    loader = LoaderConfig(
+        batch_size=config.train.batch_size,
+        seed=config.seed,
+        shuffle=True,
+        balance=config.balance,
+        class_weights=weighted,
+        memory_mb=config.data.memory_mb,
+        workers=config.data.workers,
+    )
+    synthetic = _synthetic(crops, config, callback) if config.synthetic else None
+    return CropLoader(crops, config.data.rule(), loader, config.augment, synthetic)
+
+
+def _synthetic(crops: Sequence[CachedCrop], config: TrainConfig, callback: Callback) -> SyntheticFakes:
+    if config.data.crop is CropMode.WHOLE:
+        raise ConfigError("synthetic: fakes are made from faces; set data.crop to 'face', or leave synthetic out")
+    callback.on_phase("face meshes", len(crops), 0)
+    meshes = build_meshes(crops, config.data.workers, Reporter(callback))
+    callback.on_end()
+    return SyntheticFakes(crops, meshes, config.synthetic)
+
+
+def _validation_loader(crops: Sequence[CachedCrop], config: TrainConfig) -> CropLoader:
+    loader = LoaderConfig(
+        batch_size=config.train.batch_size,
+        shuffle=False,
+        memory_mb=config.data.memory_mb // 4,
+        workers=config.data.workers,
+    )
+    return CropLoader(crops, config.data.rule(), loader)
+
+
+def _counts(part: str, crops: Sequence[CachedCrop]) -> list[Count]:
+    counts = []
+    for name in sorted({crop.sample.set for crop in crops}):
+        labels = [crop.sample.label for crop in crops if crop.sample.set == name]
+        counts.append(Count(set=name, part=part, real=labels.count(Label.REAL), fake=labels.count(Label.FAKE)))
+    return counts

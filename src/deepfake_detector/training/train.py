@@ -1,0 +1,208 @@
+"""The conductor of a training: config, data, network, two phases, calibration, bundle; ``python -m`` runs it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deepfake_detector.core.errors import ConfigError, DeepfakeDetectorError
+from deepfake_detector.training.callbacks import (
+    Callback,
+    Callbacks,
+    CsvLog,
+    PlainProgress,
+    RichProgress,
+    TensorBoardLog,
+)
+from deepfake_detector.training.cards import Prediction, write_predictions
+from deepfake_detector.training.checkpoint import write_whole
+from deepfake_detector.training.config import ModelConfig, TrainConfig, load_config
+from deepfake_detector.training.fit import FitResult, fit
+from deepfake_detector.training.prepare import FOREIGN, Prepared, part_of, prepare
+from deepfake_detector.training.run import RunFolder, create_run, new_record
+
+if TYPE_CHECKING:
+    import keras
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_CONFIG = Path("configs/train.yaml")
+SAMPLE_CROPS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Where the run and its bundle are, and how good it is on its validation pictures."""
+
+    run: RunFolder
+    bundle: Path
+    result: FitResult
+
+
+def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Trained:
+    """Train by a config in a new run folder; see ``resume`` for what happens after an interruption.
+
+    Raises ConfigError, DataError, WeightsError or ExportError.
+    """
+    run = create_run(config)
+    logger.info("run folder: %s", run.path)
+    return _train(run, config, callbacks)
+
+
+def resume(folder: Path, callbacks: Sequence[Callback] = ()) -> Trained:
+    """Go on with an interrupted run, to the result that it would have had. Raises as ``train`` does."""
+    run = RunFolder(folder)
+    return _train(run, run.config(), callbacks)
+
+
+def _train(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) -> Trained:
+    import keras
+
+    started = time.monotonic()
+    _set_up(config)
+    callback = Callbacks([*callbacks, CsvLog(run.checks_file), TensorBoardLog(run.logs / "tensorboard")])
+    prepared = prepare(config, callback)
+    _record(run, config, prepared)
+    keras.utils.set_random_seed(config.seed)
+    network = build(config.model, config.data.size)
+    ready = time.monotonic()
+    result = fit(network, prepared.fit, config, run.checkpoints, callback)
+    write_predictions(run.predictions_file, _predictions(prepared, result, config))
+    write_whole(run.sample_file, lambda path: _save_sample(path, prepared))
+    bundle = _export(run)
+    seconds = {"data": ready - started, "training": time.monotonic() - ready}
+    _finish(run, {name: round(value, 1) for name, value in seconds.items()})
+    return Trained(run, bundle, result)
+
+
+def build(model: ModelConfig, size: int) -> keras.Model:
+    """The network of a config with its first weights. Raises ConfigError or WeightsError."""
+    from deepfake_detector.training.models.network import HeadSpec
+    from deepfake_detector.training.weights import network_with_weights
+
+    dense = () if model.head == "linear" else model.head.dense
+    head = HeadSpec(dense=dense, dropout=model.dropout, l2=model.l2)
+    return network_with_weights(model.backbone, model.weights, size, model.alpha, head)
+
+
+def _set_up(config: TrainConfig) -> None:
+    import keras
+    import tensorflow as tf
+
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(f"Keras uses {keras.backend.backend()}; set KERAS_BACKEND=tensorflow")
+    if config.threads:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(config.threads)
+        except RuntimeError:  # TensorFlow has begun to work in this process
+            logger.warning("threads: %d comes too late in this process and has no effect", config.threads)
+
+
+def _record(run: RunFolder, config: TrainConfig, prepared: Prepared) -> None:
+    """Write ``run.json``; a resumed run must have the same data. Raises ConfigError."""
+    if run.record_file.is_file():
+        old = run.record()
+        if old.data_fingerprint != prepared.fingerprint:
+            raise ConfigError(f"the data of {run.path} has changed since it began; start a new run")
+        return
+    record = new_record(run, config.seed, prepared.fingerprint, prepared.counts, prepared.skipped)
+    run.write_record(record)
+    for count in prepared.counts:
+        logger.info("%s, %s: %d real, %d fake", count.part, count.set or "pictures", count.real, count.fake)
+    for reason, number in prepared.skipped.items():
+        logger.warning("%d pictures skipped: %s", number, reason)
+
+
+def _predictions(prepared: Prepared, result: FitResult, config: TrainConfig) -> list[Prediction]:
+    known, logits = prepared.fit.known, result.validation
+    return [
+        Prediction(
+            path=str(crop.sample.path),
+            set=crop.sample.set,
+            foreign=part_of(crop.sample, config.data) == FOREIGN,
+            label=int(known.labels[index]),
+            kind=int(known.kinds[index]),
+            fake_logit=float(logits.fake[index]),
+            kind_logit=float(logits.kind[index]),
+        )
+        for index, crop in enumerate(prepared.loader.crops)
+    ]
+
+
+def _save_sample(path: Path, prepared: Prepared) -> None:
+    """Keep crops from all over the validation pictures, on which the export is compared."""
+    loader = prepared.loader
+    chosen = np.unique(np.linspace(0, len(loader.crops) - 1, SAMPLE_CROPS).round().astype(int))
+    crops = np.stack([loader.example(int(index), 0, 0) for index in chosen])
+    np.save(path, crops, allow_pickle=False)
+
+
+def _export(run: RunFolder) -> Path:
+    import shutil
+
+    from deepfake_detector.training.export import export_run
+
+    if run.bundle.exists():  # of an earlier end of this run; made anew
+        shutil.rmtree(run.bundle)
+    return export_run(run)
+
+
+def _finish(run: RunFolder, seconds: dict[str, float]) -> None:
+    from deepfake_detector.training.plots import training_curves
+
+    training_curves(run.checks_file, run.plots)
+    run.write_record(run.record().model_copy(update={"seconds": seconds, "finished": True}))
+
+
+def progress() -> Callback:
+    """A live bar where standard error is a terminal, else lines in the log."""
+    return RichProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m deepfake_detector.training.train [CONFIG] [--set …] [--resume RUN]``; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m deepfake_detector.training.train", description=__doc__)
+    parser.add_argument("config", nargs="?", type=Path, default=DEFAULT_CONFIG, help="a YAML file (%(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as train.epochs=3")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("tf2onnx").setLevel(logging.WARNING)
+    try:
+        if options.resume:
+            trained = resume(options.resume, [progress()])
+        else:
+            trained = train(load_config(options.config, options.set), [progress()])
+    except DeepfakeDetectorError as error:
+        logger.error("error: %s", error)
+        return 2
+    except KeyboardInterrupt:
+        logger.error("interrupted; go on with --resume and the run folder")
+        return 130
+    logger.info("%s", summary(trained))
+    return 0
+
+
+def summary(trained: Trained) -> str:
+    """What was reached, and what to do next."""
+    found, bundle = trained.result.figures, trained.bundle
+    return (
+        f"validation: AUC {found.auc:.4f}, mean AUC over sets {found.set_auc:.4f}, loss {found.loss:.4f}\n"
+        f"model: {bundle}\n"
+        f"next:  deepfake evaluate {bundle} DATA     measures it on the test split\n"
+        f"       deepfake detect --model {bundle} PHOTO"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -17,6 +17,7 @@ from deepfake_detector.training.data.augment_config import AugmentConfig
 from deepfake_detector.training.data.crops import CachedCrop, read_cached
 from deepfake_detector.training.data.samples import Label, Sample
 from deepfake_detector.training.data.sampling import BalanceConfig, Indices, class_weights, epoch_indices
+from deepfake_detector.training.data.synthetic import SyntheticFakes
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -67,6 +68,7 @@ class Targets:
 class CropLoader:
     """Turns cached crops into batches; ``epoch_dataset`` gives those of one epoch, whatever was run before.
 
+    ``synthetic`` adds fakes that are made from the crops' real faces, other ones in each epoch.
     Raises DataError if there are no crops, or if they do not fit the rule.
     """
 
@@ -76,6 +78,7 @@ class CropLoader:
         rule: CropRule,
         config: LoaderConfig | None = None,
         augment: AugmentConfig | None = None,
+        synthetic: SyntheticFakes | None = None,
     ) -> None:
         if not crops:
             raise DataError("there are no crops to load")
@@ -85,15 +88,16 @@ class CropLoader:
         self.rule = rule
         self.config = config or LoaderConfig()
         self.augmenter: Augmenter | None = make_augmenter(augment) if augment else None
-        self._samples = tuple(crop.sample for crop in crops)
+        self.synthetic = synthetic
+        self._samples = (*(crop.sample for crop in crops), *(synthetic.samples if synthetic else ()))
         weights = class_weights(self._samples) if self.config.class_weights else None
         self.targets = targets(self._samples, weights)
         self._memory = _Memory(self.config.memory_mb)
 
     def indices(self, epoch: int) -> Indices:
-        """Which crops the epoch shows, in its order."""
+        """Which samples the epoch shows, in its order: crops by their number, then synthesised fakes."""
         if not self.config.shuffle:
-            return np.arange(len(self.crops), dtype=np.int64)
+            return np.arange(len(self._samples), dtype=np.int64)
         rng = stream(self.config.seed, epoch, _ORDER)
         return epoch_indices(self._samples, self.config.balance, rng)
 
@@ -102,12 +106,24 @@ class CropLoader:
         return -(-len(self.indices(epoch)) // self.config.batch_size)
 
     def example(self, index: int, epoch: int, place: int) -> ImageArray:
-        """The crop ``index`` as shown at ``place`` of the epoch: (size, size, 3), uint8 RGB."""
-        cached = self.crops[index]
-        pixels = self._memory.read(index, cached)
+        """The sample ``index`` as shown at ``place`` of the epoch: (size, size, 3), uint8 RGB."""
+        rng = stream(self.config.seed, epoch, place)
+        cached, pixels = self._pixels(index, rng)
         if self.augmenter is None:
             return crop(pixels, cached.box, cached.landmarks, self.rule)
-        return augmented(pixels, cached, self.rule, self.augmenter, stream(self.config.seed, epoch, place))
+        return augmented(pixels, cached, self.rule, self.augmenter, rng)
+
+    def _pixels(self, index: int, rng: np.random.Generator) -> tuple[CachedCrop, ImageArray]:
+        """Where the face of a sample is, and the picture around it."""
+        if self.synthetic is None:
+            return self.crops[index], self._read(index)
+        number = index - len(self.crops)
+        if number < 0:
+            return self.crops[index], self.synthetic.plain(index, self._read(index), rng)
+        return self.crops[self.synthetic.sources[number]], self.synthetic.fake(number, self._read, rng)
+
+    def _read(self, index: int) -> ImageArray:
+        return self._memory.read(index, self.crops[index])
 
     def epoch_dataset(self, epoch: int) -> tf.data.Dataset:
         """Batches of one epoch: crops uint8 (B, size, size, 3), targets and sample weights.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepfake_detector.core.errors import DataError
-from deepfake_detector.training.data.samples import Label, Sample, near_miss
+from deepfake_detector.training.data.samples import SYNTHETIC, Label, Sample, near_miss
 
 Indices = NDArray[np.int64]
 
@@ -133,7 +133,8 @@ def _paired(samples: Sequence[Sample], chosen: Indices, rng: np.random.Generator
     """Real and fake next to each other; those of one class that are left over are spread between the pairs."""
     waiting: dict[tuple[Label, str], list[int]] = defaultdict(list)
     for index in chosen:
-        waiting[(samples[index].label, samples[index].set)].append(int(index))
+        origin = samples[index].set.removesuffix(SYNTHETIC)
+        waiting[(samples[index].label, origin)].append(int(index))
     blocks: list[list[int]] = []
     alone: dict[Label, list[int]] = {label: [] for label in Label}
     for name in sorted({name for _, name in waiting}):

@@ -1,0 +1,148 @@
+"""``deepfake evaluate``: how good a model is on labelled pictures, with intervals, plots and a page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepfake_detector.cli.console import console
+from deepfake_detector.core.types import OperatingPoint
+from deepfake_detector.training.curve_plots import said
+from deepfake_detector.training.data.samples import Split
+from deepfake_detector.training.evaluate import REPORT_NAME, EvaluateOptions
+from deepfake_detector.training.evaluate import evaluate as run_evaluation
+from deepfake_detector.training.evaluation import Evaluation, Part, Settings
+from deepfake_detector.training.evaluation_report import FIGURE_NAMES, chosen_point, said_rate, summary
+from deepfake_detector.training.intervals import Resampling
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class SplitChoice(StrEnum):
+    """The split to evaluate on."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+    ALL = "all"
+
+
+def evaluate(
+    model: Annotated[
+        str | None, typer.Argument(help="A bundle, a run, or a shipped model's name; none: the newest run in outputs/.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="A folder with Real and Fake, or a CSV manifest; none: the data of the run.")
+    ] = None,
+    *,
+    split: Annotated[SplitChoice, typer.Option(help="Which pictures; only test ones give honest figures.")] = (
+        SplitChoice.TEST
+    ),
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/evaluations/…")
+    ] = None,
+    sets: Annotated[list[str] | None, typer.Option(help="Only this set of the manifest; may be repeated.")] = None,
+    exclude_sets: Annotated[list[str] | None, typer.Option(help="Without this set; may be repeated.")] = None,
+    used_for_selection: Annotated[
+        list[str] | None, typer.Option(help="Mark this set: the model was chosen or calibrated by it; may be repeated.")
+    ] = None,
+    operating_point: Annotated[OperatingPoint, typer.Option(help="Which of the shipped thresholds to use.")] = (
+        OperatingPoint.FPR5
+    ),
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    crops: Annotated[
+        Path | None, typer.Option(help="Folder in which cut faces are kept.", show_default="outputs/cache")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
+) -> None:
+    """Measure a model on labelled pictures: ROC-AUC, error rates, calibration, for all and for each set.
+
+    The exported model file is scored, so that what is measured is what ships. Writes report.html, metrics.json,
+    metrics.csv, predictions.csv and plots (PNG and SVG).
+    """
+    options = EvaluateOptions(
+        split=None if split is SplitChoice.ALL else Split(split.value),
+        sets=tuple(sets or ()),
+        exclude_sets=tuple(exclude_sets or ()),
+        settings=Settings(operating_point, Resampling(bootstrap, seed), tuple(used_for_selection or ())),
+        crops=crops,
+        threads=threads,
+    )
+    with stages() as progress:
+        evaluation, folder = run_evaluation(model, data, output, options, progress)
+    show(evaluation, folder)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields what takes (what is done, how much, of how much) and draws it on standard error, if it is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show_progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield show_progress
+
+
+def show(evaluation: Evaluation, folder: Path) -> None:
+    """Tables and sentences for the terminal."""
+    out = console(sys.stdout)
+    out.print(_set_table(evaluation))
+    out.print(_figure_table(evaluation.figures.total))
+    for sentence in summary(evaluation):
+        out.print(f"• {sentence}", soft_wrap=True)
+    out.print(f"written to {folder}; open {folder / REPORT_NAME}", soft_wrap=True)
+
+
+def _set_table(evaluation: Evaluation) -> Table:
+    from rich.table import Table
+
+    point = evaluation.settings.point.value
+    table = Table(title=f"{evaluation.card.name} {evaluation.card.version} on {evaluation.data} ({evaluation.split})")
+    table.add_column("set")
+    for column in ("real", "fake"):
+        table.add_column(column, justify="right")
+    for column in ("ROC-AUC", f"reals called fake ({point})", f"fakes called fake ({point})"):
+        table.add_column(column)
+    table.add_column("no face", justify="right")
+    figures = evaluation.figures
+    for part in (*figures.sets, *figures.methods, figures.total):
+        table.add_row(*_cells(part, evaluation), end_section=part is (figures.methods or figures.sets)[-1])
+    return table
+
+
+def _cells(part: Part, evaluation: Evaluation) -> list[str]:
+    metrics, at = part.metrics, chosen_point(part, evaluation)
+    name = part.name + (" (used for selection)" if part.used_for_selection else "")
+    missing = str(part.real.no_face + part.fake.no_face)
+    if metrics is None or at is None:
+        return [name, "0", "0", "–", "–", "–", missing]
+    auc = said(metrics.figures.roc_auc)
+    return [name, str(metrics.real), str(metrics.fake), auc, said_rate(at.fpr), said_rate(at.tpr), missing]
+
+
+def _figure_table(total: Part) -> Table:
+    from rich.table import Table
+
+    table = Table("figure", "value (interval)", title="All pictures")
+    if total.metrics is not None:
+        for name, (words, _) in FIGURE_NAMES.items():
+            table.add_row(words, said(getattr(total.metrics.figures, name)))
+    return table

@@ -1,0 +1,161 @@
+"""Measures a model on labelled pictures: the exported file is scored, so that what is measured is what ships."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deepfake_detector.core.errors import ConfigError, DataError, ModelNotFoundError
+from deepfake_detector.scoring.bundle import CARD_FILE, Bundle, load_bundle
+from deepfake_detector.scoring.shipped import SHIPPED
+from deepfake_detector.training.config import TrainConfig, load_config
+from deepfake_detector.training.data.manifest import read_data
+from deepfake_detector.training.data.samples import Sample, Split, fingerprint, select
+from deepfake_detector.training.evaluation import Evaluation, Settings, assess_predictions
+from deepfake_detector.training.evaluation_files import write_json, write_long_csv, write_predictions
+from deepfake_detector.training.evaluation_plots import draw
+from deepfake_detector.training.evaluation_report import write_page
+from deepfake_detector.training.predict import Progress, predict
+
+OUTPUTS = Path("outputs")
+RUN_BUNDLE = "bundle"
+RUN_CONFIG = "config.yaml"
+REPORT_NAME = "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """Which pictures (``split`` None takes all), how to measure, and where the cropped faces are kept.
+
+    ``crops`` None takes the cache of the run's config, or ``outputs/cache``.
+    """
+
+    split: Split | None = Split.TEST
+    sets: tuple[str, ...] = ()
+    exclude_sets: tuple[str, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+    crops: Path | None = None
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A bundle to evaluate, and the run that it came from, if it is known."""
+
+    name: str
+    bundle: Bundle
+    config: TrainConfig | None = None
+
+
+def find_model(model: str | Path | None, outputs: Path = OUTPUTS) -> ModelSource:
+    """A bundle's folder, a run folder, the name of a shipped model, or None for the newest run under ``outputs``.
+
+    Raises ModelError or ConfigError.
+    """
+    if model is None:
+        model = newest_run(outputs)
+    if str(model) not in SHIPPED and (Path(model) / RUN_BUNDLE / CARD_FILE).is_file():
+        run = Path(model)
+        config = load_config(run / RUN_CONFIG) if (run / RUN_CONFIG).is_file() else None
+        return ModelSource(str(model), load_bundle(run / RUN_BUNDLE), config)
+    if str(model) not in SHIPPED and (Path(model) / RUN_CONFIG).is_file():
+        raise ModelNotFoundError(f"the run {model} has no bundle yet; let it finish, or run: deepfake export {model}")
+    return ModelSource(str(model), load_bundle(model))
+
+
+def newest_run(outputs: Path = OUTPUTS) -> Path:
+    """The run folder whose bundle was written last. Raises ModelNotFoundError if no run has a bundle."""
+    cards = sorted(outputs.glob(f"*/{RUN_BUNDLE}/{CARD_FILE}"), key=lambda card: (card.stat().st_mtime_ns, card))
+    if not cards:
+        raise ModelNotFoundError(f"no run under {outputs}/ has a bundle; train one (deepfake train), or give a model")
+    return cards[-1].parent.parent
+
+
+def choose_samples(source: Path, config: TrainConfig | None, options: EvaluateOptions) -> tuple[Sample, ...]:
+    """The pictures to evaluate on; data without a split is split as the run did it. Raises DataError."""
+    how = () if config is None else (config.data.ratios, config.data.split_seed)
+    samples = read_data(source, *how)
+    chosen = select(samples, options.sets, options.exclude_sets, () if options.split is None else (options.split,))
+    if not chosen:
+        splits = sorted({str(sample.split) for sample in samples})
+        raise DataError(f"{source} has no pictures in the split {options.split}; it has {', '.join(splits)}")
+    return chosen
+
+
+def evaluate(
+    model: str | Path | None,
+    data: Path | None,
+    output: Path | None = None,
+    options: EvaluateOptions | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> tuple[Evaluation, Path]:
+    """Score, measure, and write everything to the folder ``output``; gives the evaluation and that folder.
+
+    Without ``model`` the newest run, without ``data`` the data of that run's config, without ``output`` a folder under
+    ``outputs/evaluations``. Files of an earlier evaluation there are replaced.
+    Raises ModelError, DataError or ConfigError.
+    """
+    options = options or EvaluateOptions()
+    source = find_model(model)
+    if data is None:
+        if source.config is None:
+            raise ConfigError(f"{source.name} does not say what it was trained on; give the data to evaluate it on")
+        data = source.config.data.source
+    card = source.bundle.card
+    split = options.split or "all"
+    folder = output or OUTPUTS / "evaluations" / f"{card.name}-{card.version}-{split}"
+    samples = choose_samples(data, source.config, options)
+    cache = options.crops or (source.config.data.cache if source.config else OUTPUTS / "cache")
+    predictions = predict(source.bundle, samples, cache, options.settings.point, options.threads, progress)
+    progress("measuring", 0, 1)
+    evaluation = Evaluation(
+        card=card,
+        data=str(data),
+        split=str(split),
+        fingerprint=fingerprint(samples),
+        command=command_line(source.name, data, output, options),
+        settings=options.settings,
+        predictions=predictions,
+        figures=assess_predictions(predictions, card.calibration, options.settings),
+    )
+    write(evaluation, folder)
+    progress("measuring", 1, 1)
+    return evaluation, folder
+
+
+def write(evaluation: Evaluation, folder: Path) -> None:
+    """Write numbers, plots and the page into a folder. Raises DataError if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(evaluation, folder / "metrics.json")
+        write_long_csv(evaluation, folder / "metrics.csv")
+        write_predictions(evaluation.predictions, folder / "predictions.csv")
+        write_page(evaluation, draw(evaluation, folder / "plots"), folder / REPORT_NAME)
+    except OSError as error:
+        raise DataError(f"cannot write the evaluation to {folder}: {error.strerror or error}") from error
+
+
+def command_line(model: str, data: Path, output: Path | None, options: EvaluateOptions) -> str:
+    """The command that does the same evaluation again."""
+    settings = options.settings
+    words = ["deepfake", "evaluate", model, str(data), "--split", options.split or "all"]
+    words += ["--operating-point", settings.point.value]
+    words += ["--bootstrap", str(settings.resampling.resamples), "--seed", str(settings.resampling.seed)]
+    for flag, names in (
+        ("--sets", options.sets),
+        ("--exclude-sets", options.exclude_sets),
+        ("--used-for-selection", settings.used_for_selection),
+    ):
+        for name in names:
+            words += [flag, name]
+    for flag, folder in (("--crops", options.crops), ("--output", output)):
+        words += [flag, str(folder)] if folder else []
+    return shlex.join(words)
+
+
+if __name__ == "__main__":
+    # The command line lies above this layer; run as a script, this file is only another name of one command.
+    sys.exit(importlib.import_module("deepfake_detector.cli.main").main(["evaluate", *sys.argv[1:]]))

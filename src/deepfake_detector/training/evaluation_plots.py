@@ -1,0 +1,100 @@
+"""The plots of an evaluation: which ones its pictures allow, drawn and saved as PNG and SVG."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deepfake_detector.core.types import OperatingPoint
+from deepfake_detector.training.curve_plots import (
+    OperatingThreshold,
+    histogram,
+    precision_recall,
+    rates_over_threshold,
+    reliability,
+    roc,
+)
+from deepfake_detector.training.evaluation import Evaluation, Part, scored_set
+from deepfake_detector.training.intervals import Estimate
+from deepfake_detector.training.plot_style import look, save
+from deepfake_detector.training.plots import RateRow, SetRow, confusion_matrix, set_aucs, set_rates
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+POINT_NAMES = {OperatingPoint.FPR1: "1 % FPR", OperatingPoint.FPR5: "5 % FPR", OperatingPoint.FPR10: "10 % FPR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot's file name without suffix, what it shows (for who cannot see it), and its SVG file."""
+
+    name: str
+    words: str
+    svg: Path
+
+    @property
+    def source(self) -> str:
+        """A data URL."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.read_bytes()).decode("ascii")
+
+
+def draw(evaluation: Evaluation, folder: Path) -> tuple[Plot, ...]:
+    """Draw all plots that these pictures allow, each as PNG and SVG."""
+    drawn = []
+    with look():
+        for name, words, figure in _figures(evaluation):
+            if figure is not None:
+                drawn.append(Plot(name, words, save(figure, folder, name)[1]))
+    return tuple(drawn)
+
+
+def _figures(evaluation: Evaluation) -> list[tuple[str, str, Figure | None]]:
+    settings, total = evaluation.settings, evaluation.figures.total
+    chosen = [one for one in evaluation.predictions if counted_in_total(evaluation, one.sample.set)]
+    scored = scored_set(chosen)
+    if scored is None or total.metrics is None:
+        return []
+    found, band = total.metrics.figures, evaluation.card.calibration.band_below
+    thresholds = [
+        OperatingThreshold(POINT_NAMES[at.point], at.logit, at.point is settings.point) for at in total.points
+    ]
+    point = POINT_NAMES[settings.point]
+    sets = [_set_row(part) for part in evaluation.figures.sets if part.metrics is not None]
+    confusion = confusion_matrix(total.metrics.confusion, f"At the {point} threshold")
+    called_fake = set_rates(_rate_rows(evaluation), f"Called fake at the {point} threshold")
+    return [
+        ("confusion_matrix", "Counts at the threshold", confusion),
+        ("roc", "ROC curve", roc(scored, found.roc_auc, thresholds, settings.resampling)),
+        ("precision_recall", "Precision over recall", precision_recall(scored, found.average_precision)),
+        ("reliability", "Share of fakes over probability", reliability(scored, found.ece)),
+        ("set_aucs", "ROC-AUC of each set", set_aucs(sets)),
+        ("set_rates", "Share called fake in each set", called_fake),
+        ("scores", "Histogram of the scores of each class", histogram(scored, thresholds, band)),
+        ("rates", "Error rates over the threshold", rates_over_threshold(scored, thresholds)),
+    ]
+
+
+def counted_in_total(evaluation: Evaluation, set_: str) -> bool:
+    """True if the figures of all pictures include this set."""
+    return evaluation.figures.total.used_for_selection or set_ not in evaluation.settings.used_for_selection
+
+
+def _set_row(part: Part) -> SetRow:
+    metrics = part.metrics
+    estimate = Estimate(None) if metrics is None else metrics.figures.roc_auc
+    counts = "" if metrics is None else f"{metrics.real} real, {metrics.fake} fake"
+    return SetRow(part.set or "(no name)", counts, estimate, part.used_for_selection)
+
+
+def _rate_rows(evaluation: Evaluation) -> list[RateRow]:
+    rows = []
+    for part in evaluation.figures.sets:
+        for at in part.points:
+            if at.point is evaluation.settings.point:
+                both = ((False, at.fpr), (True, at.tpr))
+                name = part.set or "(no name)"
+                rows += [RateRow(name, fake, share, part.used_for_selection) for fake, share in both if share.n]
+    return rows

@@ -24,6 +24,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "schema": ("deepfake_detector.cli.schema", "schema", "Print the JSON Schema of the answers."),
     "split": ("deepfake_detector.cli.split", "split", "Split Real and Fake pictures into train, val and test."),
     "faces": ("deepfake_detector.cli.faces", "faces", "Cut the largest face out of each picture, without loss."),
+    "train": ("deepfake_detector.cli.train", "train", "Train a model on Real and Fake pictures, or go on with a run."),
+    "evaluate": ("deepfake_detector.cli.evaluate", "evaluate", "Measure a model on labelled pictures."),
+    "export": ("deepfake_detector.cli.export", "export", "Write the bundle of a finished run somewhere else."),
 }
 
 # The modules of the extra [train]; without it, a command that needs one of them says how to get it.
@@ -98,7 +101,7 @@ def _explain(error: Exception) -> int:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in TRAIN_MODULES:
         error = MissingExtraError(f"this command ({error.name})", "train")
-    if isinstance(error, DeepfakeDetectorError):
+    if isinstance(error, DeepfakeDetectorError | OSError):  # an OSError: the disk is full, a drive has gone
         show_error(str(error))
         return ExitCode.USAGE
     show_error(

@@ -49,8 +49,8 @@ class JsonArray:
 
     def add(self, answer: Answer) -> None:
         """Write one element."""
-        self._stream.write((",\n" if self._opened else "[\n") + answer.line)
-        self._opened = True
+        mark, self._opened = (",\n" if self._opened else "[\n"), True  # first, since Ctrl-C may end the writing
+        self._stream.write(mark + answer.line)
 
     def close(self) -> None:
         """End the array."""
@@ -138,8 +138,16 @@ def html_file(path: Path, options: HtmlOptions) -> Iterator[Sink]:
     """A report at ``path``, written when the block ends well. Raises ConfigError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with HtmlReport(path, options.model, options.expected, datetime.now(UTC)) as report:
-            yield HtmlPictures(report, options.limits)
+        report = HtmlReport(path, options.model, options.expected, datetime.now(UTC))
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        yield HtmlPictures(report, options.limits)
+    except BaseException:
+        report.discard()
+        raise
+    try:
+        report.close()
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -70,7 +70,7 @@ def test_real_weights_answer_as_torchvision_and_know_a_cat(astronaut):
 
 def test_missing_port_says_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.setenv(weights.CACHE_VARIABLE, str(tmp_path))
-    with pytest.raises(WeightsError, match="port_imagenet_weights.py"):
+    with pytest.raises(WeightsError, match=r"port_imagenet_weights\.py"):
         network_with_weights("mobilenetv2", "imagenet-torchvision", 64, 1.0, HeadSpec())
 
 
@@ -81,7 +81,7 @@ def test_imagenet_without_internet_says_what_to_do(monkeypatch):
         raise Exception("URL fetch failure on https://example.org: 110 -- timed out")
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", refuse)
-    with pytest.raises(WeightsError, match="Go online once.*imagenet-torchvision"):
+    with pytest.raises(WeightsError, match=r"Go online once.*imagenet-torchvision"):
         network_with_weights("mobilenetv2", "imagenet", 64, 0.35, HeadSpec())
 
 

@@ -119,7 +119,7 @@ class PlainProgress(Callback):
 
     def on_phase(self, phase: str, images: int, done: int) -> None:
         self._rate, self._said = Rate(phase, images, done), time.monotonic()
-        logger.info("%s: %d images", phase, images)
+        logger.info("%s: %d images%s", phase, images, f", {done} done" if done else "")
 
     def on_batch(self, images: int, loss: float | None) -> None:
         self._rate.add(images)

@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_CONFIG = Path("configs/train.yaml")
 SAMPLE_CROPS = 32
+PACKAGE = "deepfake_detector"
+LOG_FORMAT = "%(asctime)s %(message)s"
+EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +52,17 @@ class Trained:
     result: FitResult
 
 
-def train(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> Trained:
-    """Train by a config in a new run folder; see ``resume`` for what happens after an interruption.
+def train(run: RunFolder, callbacks: Sequence[Callback] = ()) -> Trained:
+    """Train in a run folder (see ``create_run``), or go on after an interruption, to the same result.
 
     Raises ConfigError, DataError, WeightsError or ExportError.
     """
-    run = create_run(config)
-    logger.info("run folder: %s", run.path)
-    return _train(run, config, callbacks)
-
-
-def resume(folder: Path, callbacks: Sequence[Callback] = ()) -> Trained:
-    """Go on with an interrupted run, to the result that it would have had. Raises as ``train`` does."""
-    run = RunFolder(folder)
-    return _train(run, run.config(), callbacks)
+    config = run.config()
+    with _log_file(run.logs / "train.log"):
+        logger.info("run folder: %s", run.path)
+        trained = _train(run, config, callbacks)
+        logger.info("%s", summary(trained))
+    return trained
 
 
 def _train(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) -> Trained:
@@ -69,7 +70,8 @@ def _train(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) -
 
     started = time.monotonic()
     _set_up(config)
-    callback = Callbacks([*callbacks, CsvLog(run.checks_file), TensorBoardLog(run.logs / "tensorboard")])
+    always = (CsvLog(run.checks_file), TensorBoardLog(run.logs / "tensorboard"), PlainProgress())
+    callback = Callbacks([*callbacks, *always])
     prepared = prepare(config, callback)
     _record(run, config, prepared)
     keras.utils.set_random_seed(config.seed)
@@ -82,6 +84,23 @@ def _train(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) -
     seconds = {"data": ready - started, "training": time.monotonic() - ready}
     _finish(run, {name: round(value, 1) for name, value in seconds.items()})
     return Trained(run, bundle, result)
+
+
+@contextmanager
+def _log_file(file: Path) -> Iterator[None]:
+    """Write what this package logs to a file, too."""
+    package = logging.getLogger(PACKAGE)
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    level = package.level
+    package.addHandler(handler)
+    package.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+        package.setLevel(level)
+        handler.close()
 
 
 def build(model: ModelConfig, size: int) -> keras.Model:
@@ -163,9 +182,14 @@ def _finish(run: RunFolder, seconds: dict[str, float]) -> None:
     run.write_record(run.record().model_copy(update={"seconds": seconds, "finished": True}))
 
 
-def progress() -> Callback:
-    """A live bar where standard error is a terminal, else lines in the log."""
-    return RichProgress() if sys.stderr.isatty() else PlainProgress()
+def show_progress() -> list[Callback]:
+    """A live bar where standard error is a terminal, else lines there; for programs, not for libraries."""
+    on_terminal = sys.stderr.isatty()
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(LOG_FORMAT, "%H:%M:%S"))
+    handler.setLevel(logging.WARNING if on_terminal else logging.INFO)
+    logging.getLogger(PACKAGE).addHandler(handler)
+    return [RichProgress()] if on_terminal else []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -176,20 +200,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("tf2onnx").setLevel(logging.WARNING)
+    callbacks = show_progress()
     try:
-        if options.resume:
-            trained = resume(options.resume, [progress()])
-        else:
-            trained = train(load_config(options.config, options.set), [progress()])
+        run = RunFolder(options.resume) if options.resume else create_run(load_config(options.config, options.set))
+        train(run, callbacks)
     except DeepfakeDetectorError as error:
         logger.error("error: %s", error)
-        return 2
+        return EXIT_USAGE
     except KeyboardInterrupt:
-        logger.error("interrupted; go on with --resume and the run folder")
-        return 130
-    logger.info("%s", summary(trained))
+        logger.error("interrupted; go on with: --resume %s", run.path)
+        return EXIT_INTERRUPTED
     return 0
 
 

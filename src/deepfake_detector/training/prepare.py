@@ -16,7 +16,8 @@ from deepfake_detector.training.data.crops import CachedCrop, CropOptions, build
 from deepfake_detector.training.data.dataloader import CropLoader, LoaderConfig
 from deepfake_detector.training.data.manifest import read_data
 from deepfake_detector.training.data.meshes import build_meshes
-from deepfake_detector.training.data.samples import Label, Sample, Split, fingerprint, near_miss
+from deepfake_detector.training.data.samples import SYNTHETIC, Label, Progress, Sample, Split, fingerprint, near_miss
+from deepfake_detector.training.data.sampling import BalanceConfig
 from deepfake_detector.training.data.synthetic import SyntheticFakes
 from deepfake_detector.training.fitdata import FitData
 from deepfake_detector.training.run import Count
@@ -42,7 +43,7 @@ def prepare(config: TrainConfig, callback: Callback) -> Prepared:
     data = config.data
     samples = chosen_samples(read_data(data.source, data.ratios, data.split_seed), data)
     callback.on_phase("faces" if data.crop == "face" else "pictures", len(samples), 0)
-    index = build_crops(samples, data.rule(), data.cache, CropOptions(workers=data.workers), Reporter(callback))
+    index = build_crops(samples, data.rule(), data.cache, CropOptions(workers=data.workers), _reporter(callback))
     callback.on_end()
     parts = {part: [crop for crop in index.crops if part_of(crop.sample, data) == part] for part in _PARTS}
     train, validation = parts[TRAIN], [*parts[VALIDATION], *parts[FOREIGN]]
@@ -57,16 +58,16 @@ def prepare(config: TrainConfig, callback: Callback) -> Prepared:
     )
 
 
-class Reporter:
+def _reporter(callback: Callback) -> Progress:
     """Turns "so many are done" into what a callback counts: how many have come."""
+    last = 0
 
-    def __init__(self, callback: Callback) -> None:
-        self._callback = callback
-        self._done = 0
+    def report(done: int, _: int) -> None:
+        nonlocal last
+        callback.on_batch(done - last, None)
+        last = done
 
-    def __call__(self, done: int, _: int) -> None:
-        self._callback.on_batch(done - self._done, None)
-        self._done = done
+    return report
 
 
 _PARTS = (TRAIN, VALIDATION, FOREIGN)
@@ -120,7 +121,7 @@ def _train_loader(crops: Sequence[CachedCrop], config: TrainConfig, callback: Ca
         batch_size=config.train.batch_size,
         seed=config.seed,
         shuffle=True,
-        balance=config.balance,
+        balance=_balance(config),
         class_weights=weighted,
         memory_mb=config.data.memory_mb,
         workers=config.data.workers,
@@ -129,11 +130,19 @@ def _train_loader(crops: Sequence[CachedCrop], config: TrainConfig, callback: Ca
     return CropLoader(crops, config.data.rule(), loader, config.augment, synthetic)
 
 
+def _balance(config: TrainConfig) -> BalanceConfig:
+    """Without the weights of sets that this run leaves out, so that one file serves a model and its folds."""
+    left_out = {*config.data.validate_only, *config.data.exclude}
+    weights = config.balance.weights.items()
+    kept = {name: weight for name, weight in weights if name.split("/")[0].removesuffix(SYNTHETIC) not in left_out}
+    return config.balance.model_copy(update={"weights": kept})
+
+
 def _synthetic(crops: Sequence[CachedCrop], config: TrainConfig, callback: Callback) -> SyntheticFakes:
     if config.data.crop is CropMode.WHOLE:
         raise ConfigError("synthetic: fakes are made from faces; set data.crop to 'face', or leave synthetic out")
     callback.on_phase("face meshes", len(crops), 0)
-    meshes = build_meshes(crops, config.data.workers, Reporter(callback))
+    meshes = build_meshes(crops, config.data.workers, _reporter(callback))
     callback.on_end()
     return SyntheticFakes(crops, meshes, config.synthetic)
 

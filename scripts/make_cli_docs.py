@@ -1,4 +1,4 @@
-"""Writes ``docs/cli.md`` from the help of each command; ``make docs`` calls it."""
+"""Writes the second half of ``docs/cli.md`` from the help of each command; ``make docs`` calls it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from deepfake_detector.cli.main import COMMANDS
 
 PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
+MARK = "<!-- Below: made by `make docs` from the commands' own help; do not edit. -->"
 PLAIN = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
 
 
@@ -25,11 +26,11 @@ def help_of(*arguments: str) -> str:
 
 
 def main() -> None:
-    """Write the page and say where."""
-    parts = ["# The command line", "Made by `make docs` from the commands' own help; do not edit.", ""]
-    for name in ("", *COMMANDS):
-        heading = f"deepfake {name}".strip()
-        parts += [f"## `{heading}`", "", "```text", help_of(*name.split()), "```", ""]
+    """Put the commands' help below the mark, leave what stands above it, and say where."""
+    written_by_hand = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
+    parts = [written_by_hand + MARK, ""]
+    for name in COMMANDS:
+        parts += [f"### `deepfake {name}`", "", "```text", help_of(name), "```", ""]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
     print(PAGE)
 

@@ -141,8 +141,9 @@ def _balance(config: TrainConfig) -> BalanceConfig:
 def _synthetic(crops: Sequence[CachedCrop], config: TrainConfig, callback: Callback) -> SyntheticFakes:
     if config.data.crop is CropMode.WHOLE:
         raise ConfigError("synthetic: fakes are made from faces; set data.crop to 'face', or leave synthetic out")
-    callback.on_phase("face meshes", len(crops), 0)
-    meshes = build_meshes(crops, config.data.workers, _reporter(callback))
+    reals = [crop for crop in crops if crop.sample.label is Label.REAL]
+    callback.on_phase("face meshes", len(reals), 0)
+    meshes = build_meshes(reals, config.data.workers, _reporter(callback))
     callback.on_end()
     return SyntheticFakes(crops, meshes, config.synthetic)
 

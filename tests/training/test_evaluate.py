@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -17,14 +18,15 @@ from deepfake_detector.scoring.bundle import write_bundle
 from deepfake_detector.training.data.samples import Label, Sample, Split
 from deepfake_detector.training.evaluate import EvaluateOptions, command_line, evaluate, find_model, newest_run, write
 from deepfake_detector.training.evaluation import Evaluation, Settings, assess_predictions
+from deepfake_detector.training.evaluation_files import card_metrics
 from deepfake_detector.training.evaluation_report import percent, summary
 from deepfake_detector.training.intervals import Resampling
 from deepfake_detector.training.predict import Answer, Prediction
 
-FEW = Settings(resampling=Resampling(resamples=30))
+FEW = Settings(resampling=Resampling(resamples=20))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def calibration(tiny_card):
     return tiny_card().calibration
 
@@ -44,8 +46,9 @@ def predicted(folder, set_, label, logits, method="", kind=None, *, skipped=""):
     return found
 
 
-@pytest.fixture
-def predictions(tmp_path):
+@pytest.fixture(scope="module")
+def predictions(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("predicted")
     rng = np.random.default_rng(0)
     return [
         *predicted(tmp_path, "mixed", Label.REAL, rng.normal(-2, 1, 60)),
@@ -58,15 +61,18 @@ def predictions(tmp_path):
     ]
 
 
-@pytest.fixture
-def evaluation(predictions, tiny_card):
+@pytest.fixture(scope="module")
+def figures(predictions, calibration):
+    return assess_predictions(predictions, calibration, FEW)
+
+
+@pytest.fixture(scope="module")
+def evaluation(predictions, figures, tiny_card):
     card = tiny_card()
-    figures = assess_predictions(predictions, card.calibration, FEW)
     return Evaluation(card, "some <data>", "test", "f" * 64, "deepfake evaluate a b", FEW, tuple(predictions), figures)
 
 
-def test_sets_methods_and_the_sum_have_their_figures(predictions, calibration):
-    figures = assess_predictions(predictions, calibration, FEW)
+def test_sets_methods_and_the_sum_have_their_figures(figures):
     assert [part.set for part in figures.sets] == ["broken", "fakes", "mixed", "reals"]
     assert [part.name for part in figures.methods] == ["mixed / splice", "mixed / swap"]
     total = figures.total
@@ -79,16 +85,16 @@ def test_sets_methods_and_the_sum_have_their_figures(predictions, calibration):
     assert swap.metrics.figures.roc_auc.value > splice.metrics.figures.roc_auc.value
 
 
-def test_thresholds_are_those_of_the_card(predictions, calibration):
-    points = {at.point: at for at in assess_predictions(predictions, calibration, FEW).total.points}
+def test_thresholds_are_those_of_the_card(predictions, figures):
+    points = {at.point: at for at in figures.total.points}
     assert [points[point].logit for point in OperatingPoint] == [2.0, 1.0, 0.7]
     logits = np.array([one.answer.logit for one in predictions if one.answer and one.sample.label is Label.FAKE])
     assert points[OperatingPoint.FPR1].tpr.count == (logits >= 2.0).sum()
     assert points[OperatingPoint.FPR1].tpr.n == len(logits)
 
 
-def test_one_class_sets_have_rates_and_no_auc(predictions, calibration):
-    sets = {part.set: part for part in assess_predictions(predictions, calibration, FEW).sets}
+def test_one_class_sets_have_rates_and_no_auc(figures):
+    sets = {part.set: part for part in figures.sets}
     reals, fakes = sets["reals"], sets["fakes"]
     assert reals.metrics.figures.roc_auc.value is None
     assert reals.points[0].fpr.n == 40
@@ -113,15 +119,14 @@ def test_sets_used_for_selection_stay_out_of_the_sum(predictions, calibration):
         assess_predictions(predictions, calibration, Settings(used_for_selection=("film",)))
 
 
-def test_mean_over_sets_counts_each_set_once(predictions, calibration):
-    figures = assess_predictions(predictions, calibration, FEW)
+def test_mean_over_sets_counts_each_set_once(figures):
     mixed = next(part for part in figures.sets if part.set == "mixed")
     assert figures.mean_set_auc == mixed.metrics.figures.roc_auc.value
     assert figures.sets_in_mean == 1
 
 
-def test_kind_is_measured_on_fakes_of_known_kind(predictions, calibration):
-    kind = assess_predictions(predictions, calibration, FEW).kind
+def test_kind_is_measured_on_fakes_of_known_kind(predictions, figures, calibration):
+    kind = figures.kind
     assert (kind.manipulated, kind.generated) == (50, 25)
     assert kind.roc_auc.value == 1.0
     assert kind.accuracy.value == 1.0
@@ -135,12 +140,18 @@ def test_nothing_scored_is_refused(tmp_path, calibration):
         assess_predictions(nothing, calibration, FEW)
 
 
-def test_numbers_are_written_without_nan_and_complete(evaluation, tmp_path):
-    write(evaluation, tmp_path / "out")
-    content = json.loads((tmp_path / "out/metrics.json").read_text(), parse_constant=pytest.fail)
+@pytest.fixture(scope="module")
+def written(evaluation, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written")
+    write(evaluation, folder)
+    return folder
+
+
+def test_numbers_are_written_without_nan_and_complete(evaluation, written):
+    content = json.loads((written / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert content["figures"]["total"]["metrics"]["real"] == 100
     assert content["data"]["skipped"] == {"no face was found": 3, "damaged": 2}
-    with (tmp_path / "out/metrics.csv").open(newline="") as stream:
+    with (written / "metrics.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     by_place = {(row["scope"], row["set"], row["method"], row["figure"]): row for row in rows}
     assert len(by_place) == len(rows)
@@ -148,12 +159,22 @@ def test_numbers_are_written_without_nan_and_complete(evaluation, tmp_path):
     assert float(auc["low"]) <= float(auc["value"]) <= float(auc["high"])
     assert "needs both classes" in by_place["set", "reals", "", "roc_auc"]["reason"]
     assert by_place["all", "", "", "real_verdict_no_face"]["value"] == "3"
-    with (tmp_path / "out/predictions.csv").open(newline="") as stream:
+    with (written / "predictions.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert len(lines) == len(evaluation.predictions)
     assert sum(line["verdict"] == "no_face" for line in lines) == 3
     assert sum(bool(line["skipped"]) for line in lines) == 5
     assert lines[0]["path"].startswith("mixed/REAL/")
+
+
+def test_card_metrics_name_each_set_and_say_what_was_selected_on(evaluation):
+    found = {(metric.name, metric.on): metric for metric in card_metrics(evaluation)}
+    auc = found["ROC-AUC", "mixed (test)"]
+    assert auc.low < auc.value < auc.high
+    assert not auc.used_for_selection
+    assert {on for name, on in found if name.startswith("reals")} == {"mixed (test)", "reals (test)"}
+    assert {on for name, on in found if name.startswith("fakes")} == {"mixed (test)", "fakes (test)"}
+    assert all(metric.used_for_selection for metric in card_metrics(replace(evaluation, split="val")))
 
 
 class Page(HTMLParser):
@@ -176,9 +197,8 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
-def test_page_stands_alone_and_is_well_formed(evaluation, tmp_path):
-    write(evaluation, tmp_path)
-    page = Page((tmp_path / "report.html").read_text())
+def test_page_stands_alone_and_is_well_formed(written):
+    page = Page((written / "report.html").read_text())
     assert page.open == []
     assert len(page.addresses) == 8
     assert all(address.startswith("data:image/svg+xml;base64,") for address in page.addresses)

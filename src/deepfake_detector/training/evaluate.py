@@ -11,7 +11,7 @@ from pathlib import Path
 from deepfake_detector.core.errors import ConfigError, DataError, ModelNotFoundError
 from deepfake_detector.scoring.bundle import CARD_FILE, Bundle, load_bundle
 from deepfake_detector.scoring.shipped import SHIPPED
-from deepfake_detector.training.config import TrainConfig, load_config
+from deepfake_detector.training.config import TrainConfig
 from deepfake_detector.training.data.manifest import read_data
 from deepfake_detector.training.data.samples import Sample, Split, fingerprint, select
 from deepfake_detector.training.evaluation import Evaluation, Settings, assess_predictions
@@ -19,10 +19,9 @@ from deepfake_detector.training.evaluation_files import write_json, write_long_c
 from deepfake_detector.training.evaluation_plots import draw
 from deepfake_detector.training.evaluation_report import write_page
 from deepfake_detector.training.predict import Progress, predict
+from deepfake_detector.training.run import RunFolder
 
 OUTPUTS = Path("outputs")
-RUN_BUNDLE = "bundle"
-RUN_CONFIG = "config.yaml"
 REPORT_NAME = "report.html"
 
 
@@ -57,21 +56,21 @@ def find_model(model: str | Path | None, outputs: Path = OUTPUTS) -> ModelSource
     """
     if model is None:
         model = newest_run(outputs)
-    if str(model) not in SHIPPED and (Path(model) / RUN_BUNDLE / CARD_FILE).is_file():
-        run = Path(model)
-        config = load_config(run / RUN_CONFIG) if (run / RUN_CONFIG).is_file() else None
-        return ModelSource(str(model), load_bundle(run / RUN_BUNDLE), config)
-    if str(model) not in SHIPPED and (Path(model) / RUN_CONFIG).is_file():
+    run = RunFolder(Path(model))
+    if str(model) in SHIPPED or not run.config_file.is_file():
+        return ModelSource(str(model), load_bundle(model))
+    if not (run.bundle / CARD_FILE).is_file():
         raise ModelNotFoundError(f"the run {model} has no bundle yet; let it finish, or run: deepfake export {model}")
-    return ModelSource(str(model), load_bundle(model))
+    return ModelSource(str(model), load_bundle(run.bundle), run.config())
 
 
 def newest_run(outputs: Path = OUTPUTS) -> Path:
     """The run folder whose bundle was written last. Raises ModelNotFoundError if no run has a bundle."""
-    cards = sorted(outputs.glob(f"*/{RUN_BUNDLE}/{CARD_FILE}"), key=lambda card: (card.stat().st_mtime_ns, card))
-    if not cards:
+    cards = {run: RunFolder(run).bundle / CARD_FILE for run in outputs.glob("*")}
+    ages = {run: card.stat().st_mtime_ns for run, card in cards.items() if card.is_file()}
+    if not ages:
         raise ModelNotFoundError(f"no run under {outputs}/ has a bundle; train one (deepfake train), or give a model")
-    return cards[-1].parent.parent
+    return max(ages, key=lambda run: (ages[run], run))
 
 
 def choose_samples(source: Path, config: TrainConfig | None, options: EvaluateOptions) -> tuple[Sample, ...]:

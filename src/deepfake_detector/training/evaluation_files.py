@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_detector._version import __version__
+from deepfake_detector.scoring.card import Metric
 from deepfake_detector.training.data.samples import common_parent
 from deepfake_detector.training.evaluation import Evaluation, Part, Verdicts
 from deepfake_detector.training.intervals import Estimate, Rate
@@ -27,6 +28,26 @@ _Row = tuple[str, float | None, float | None, float | None, str]
 def skipped_reasons(predictions: Sequence[Prediction]) -> Mapping[str, int]:
     """How many pictures were skipped for which reason, the most frequent first."""
     return dict(Counter(one.skipped.split(":")[0] for one in predictions if one.answer is None).most_common())
+
+
+def card_metrics(evaluation: Evaluation) -> tuple[Metric, ...]:
+    """What a model card says was measured: per set the ROC-AUC, and how many of each class were called fake."""
+    settings, where = evaluation.settings, evaluation.split
+    wanted = f"at the threshold for {settings.point.fpr:.0%} false positives"
+    found = []
+    for part in evaluation.figures.sets:
+        shares: list[tuple[str, Estimate | Rate]] = []
+        if part.metrics is not None:
+            shares.append(("ROC-AUC", part.metrics.figures.roc_auc))
+        for at in part.points:
+            if at.point is settings.point:
+                shares += [(f"reals called fake {wanted}", at.fpr), (f"fakes called fake {wanted}", at.tpr)]
+        for name, share in shares:
+            if share.value is not None:
+                on, marked = f"{part.set or 'all pictures'} ({where})", part.used_for_selection or where != "test"
+                bounds = {"low": share.low, "high": share.high, "used_for_selection": marked}
+                found.append(Metric(name=name, on=on, value=share.value, **bounds))
+    return tuple(found)
 
 
 def write_json(evaluation: Evaluation, file: Path) -> None:

@@ -22,14 +22,14 @@ def build_meshes(
     """The mesh of each face crop by its file: float32 (468, 2), (x, y) in pixels of the cached picture.
 
     Faces whose mesh the network itself doubts (confidence under ``MIN_CONFIDENCE``) have none. What is new is added
-    to a file in the folder of the crops, so that a second call is fast and an interruption loses little.
+    to a file in the folder of the cache, so that a second call is fast and an interruption loses little.
     """
     from deepfake_detector.faces.mesh import FaceMesh
 
-    store = _Store(crops[0].file.parent) if crops else None
-    missing = [crop for crop in crops if store is not None and crop.file.name not in store.known]
-    if store is None:
+    if not crops:
         return {}
+    store = _Store(crops[0].file.parents[2])  # <cache>/crops/<two letters>/<file>
+    missing = [crop for crop in crops if crop.file.name not in store.known]
     mesh = FaceMesh(threads=1)
 
     def look(crop: CachedCrop) -> FloatArray:

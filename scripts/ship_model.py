@@ -1,0 +1,126 @@
+"""Put a bundle into the package: with its figures in the card, its licence, its model card, and its pins.
+
+    python scripts/ship_model.py outputs/default/bundle benchmarks/results/evaluation-*.json
+
+The JSON files are ``metrics.json`` of ``deepfake evaluate`` on this very bundle. Prints the entry for
+``scoring/shipped.py``.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from deepfake_detector.scoring.bundle import load_bundle, pin_of, write_bundle
+from deepfake_detector.scoring.card import Card, Metric
+from deepfake_detector.scoring.shipped import shipped_folder
+
+RATES = {"fpr": "false-positive rate", "tpr": "true-positive rate"}
+
+
+def metrics_of(file: Path, onnx_sha256: str) -> list[Metric]:
+    """AUC, and the rates at the evaluation's operating point, of each set and of all pictures."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if content["model"]["onnx_sha256"] != onnx_sha256:
+        raise SystemExit(f"{file} measured another model; evaluate this one first")
+    split, point = content["data"]["split"], content["settings"]["point"]
+    found = []
+    for part in [*content["figures"]["sets"], content["figures"]["total"]]:
+        if part["metrics"] is None:
+            continue
+        on = f"{part['set'] or 'all sets'}, {split}"
+        at = next(rates for rates in part["points"] if rates["point"] == point)
+        named = {"ROC-AUC": part["metrics"]["figures"]["roc_auc"]}
+        named |= {f"{long} at {point}": at[short] for short, long in RATES.items()}
+        for name, estimate in named.items():
+            if estimate and estimate["value"] is not None:
+                figures = {key: estimate[key] for key in ("value", "low", "high")}
+                found.append(Metric(name=name, on=on, used_for_selection=part["used_for_selection"], **figures))
+    return found
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows])
+
+
+def model_card(card: Card) -> str:
+    """The card for people to read; after Mitchell et al. 2019, "Model Cards for Model Reporting"."""
+    calibration = card.calibration
+    data = [[part.name, str(part.real), str(part.fake), part.terms] for part in card.data]
+    metrics = [
+        [
+            metric.on + (" (used for selection)" if metric.used_for_selection else ""),
+            metric.name,
+            f"{metric.value:.3f}",
+            "–" if metric.low is None or metric.high is None else f"{metric.low:.3f}–{metric.high:.3f}",
+        ]
+        for metric in card.metrics
+    ]
+    curve = [[f"{point.fpr:.1%}", f"{point.logit:.3f}"] for point in calibration.fpr_curve]
+    source = "from sets that the networks had not seen" if calibration.out_of_source else "from validation pictures"
+    return f"""# Model card: {card.name} {card.version}
+
+Made by `scripts/ship_model.py` from `card.json`.
+
+{card.description}
+
+* Architecture: {card.architecture}; input {card.input.size} × {card.input.size} px, uint8 RGB, crop
+  "{card.input.crop}" of {card.input.ratio:g} times the face box.
+* File: `model.onnx`, SHA-256 `{card.onnx_sha256}`. Created {card.created}.
+* Licence of the weights: {card.license}
+
+## What it is for
+
+To help a person decide whether a face in a picture deserves a closer look, and to be compared with in research. It is
+no proof, neither way. It is not for decisions about people that no person checks, and not for commercial use: most of
+the sets that it was trained on forbid that.
+
+## What it is bad at
+
+{chr(10).join(f"* {limit}" for limit in card.limits)}
+
+## What it was trained on
+
+{table(["set", "real", "fake", "terms"], data)}
+
+Besides these, fakes that are synthesised from the reals while training. Data fingerprint `{card.data_fingerprint}`.
+Whoever uses the weights is bound by the terms of these sets.
+
+## Figures
+
+95 % intervals by bootstrap (rates: Clopper-Pearson).
+
+{table(["set and split", "figure", "value", "interval"], metrics)}
+
+## Calibration
+
+p(fake) = sigmoid(logit / {calibration.temperature:.4f} + {calibration.bias:.4f}), at equal shares of real and fake.
+Fitted {source}: {calibration.fitted_on}. A face is uncertain up to {calibration.band_below:.3f} below the threshold.
+
+{table(["reals called fake, worst source", "threshold (calibrated logit)"], curve)}
+"""
+
+
+def main() -> None:
+    """Write the shipped folder of the bundle's name anew, and print its pins."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("evaluations", type=Path, nargs="+")
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
+    metrics = [metric for file in options.evaluations for metric in metrics_of(file, bundle.card.onnx_sha256)]
+    card = bundle.card.model_copy(update={"metrics": tuple(metrics)})
+    folder = shipped_folder(card.name)
+    licence = Path(__file__).with_name("LICENSE-WEIGHTS").read_text(encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    write_bundle(folder, bundle.model, card)
+    (folder / "LICENSE-WEIGHTS").write_text(licence, encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(model_card(card), encoding="utf-8")
+    print(repr(card.name), pin_of(folder))
+
+
+if __name__ == "__main__":
+    main()

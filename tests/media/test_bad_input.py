@@ -42,6 +42,18 @@ def test_a_big_photo_that_lost_its_end_is_damaged(astronaut, encode):
             assert type(caught.value) is DamagedInputError, (format_name, share)
 
 
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "GIF", "WEBP", "AVIF", "HEIC"])
+def test_a_download_that_broke_off_and_left_zeros_is_damaged_or_told(format_name, astronaut, encode):
+    data = encode(astronaut, format_name)
+    half = data[: len(data) // 2] + bytes(len(data) - len(data) // 2)
+    try:
+        warnings = load_image(half).warnings
+    except DamagedInputError:
+        return
+    assert format_name in {"WEBP", "AVIF", "HEIC"}, "this format's decoder can tell"
+    assert any("broken download" in warning for warning in warnings)
+
+
 def test_truncated_images_stay_refused_whatever_the_host_program_set(encode, astronaut, monkeypatch):
     from PIL import ImageFile
 
@@ -89,6 +101,7 @@ def test_pictures_without_pixels_are_empty(encode, scene):
         (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2mp41", "a video"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a camera's raw picture"),
         (b"II*\0\x10\0\0\0CR\2\0" + b"\0" * 40, "a camera's raw picture"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1miafj2ki", "a HEIF picture of a codec"),
         (b"RIFF\0\0\0\0AVI LIST", "a video"),
         (b"\xff\x0a\xfa\x1f", "a JPEG XL picture"),
         (b"\x00\x01\x02\x03" * 20, "nothing known"),

@@ -103,7 +103,9 @@ def test_cmyk(encode):
     colours = np.zeros((16, 16, 4), np.uint8)
     colours[:, :8, 0] = 255  # cyan on the left, white on the right
     for format_name in ("TIFF", "JPEG"):
-        pixels = load_image(encode(Image.fromarray(colours, "CMYK"), format_name)).pixels.astype(int)
+        pixels = load_image(
+            encode(Image.merge("CMYK", [Image.fromarray(plane) for plane in np.moveaxis(colours, -1, 0)]), format_name)
+        ).pixels.astype(int)
         assert np.abs(pixels[8, 2] - (0, 255, 255)).max() <= 4
         assert np.abs(pixels[8, 13] - 255).max() <= 4
 

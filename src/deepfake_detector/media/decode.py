@@ -22,7 +22,7 @@ from deepfake_detector.core.errors import (
 from deepfake_detector.core.settings import Limits
 from deepfake_detector.core.types import ImageArray
 from deepfake_detector.media.color import to_rgb
-from deepfake_detector.media.formats import FORMATS_IN_WORDS, describe, has_no_pixels, sniff
+from deepfake_detector.media.formats import FORMATS_IN_WORDS, describe, has_no_pixels, padding_warning, sniff
 from deepfake_detector.media.guard import guarded
 
 # What Pillow's plugins have been seen to raise on broken files; its documentation promises only OSError.
@@ -85,6 +85,8 @@ def decode_bytes(data: bytes, name: str, limits: Limits) -> Decoded:
         pixels = _decode(image, name, limits, notes)
         if _has_more_frames(image):
             notes.append("the file holds more than one picture or frame; only the first was analysed")
+    padding = padding_warning(data, format_name)
+    notes += [padding] if padding else []
     notes += (f"the {format_name} file is not quite in order: {complaint}" for complaint in complaints)
     return Decoded(pixels, format_name, tuple(notes))
 

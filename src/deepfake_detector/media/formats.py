@@ -95,7 +95,9 @@ def describe(data: bytes) -> str:
             return words
     if _is_canon_raw(data) or data[4:12] == b"ftypcrx ":
         return "a camera's raw picture"
-    if data[4:8] == b"ftyp" or data[4:8] == b"moov":
+    if _brands(data) & {b"mif1", b"msf1"}:
+        return "a HEIF picture of a codec that is not opened here"
+    if data[4:8] in {b"ftyp", b"moov"}:
         return "a video (MP4 or MOV)"
     if data[:4] == b"RIFF":
         return "a video or a sound (AVI or WAV)"
@@ -115,6 +117,17 @@ def _describe_text(start: bytes) -> str:
     if any(ord(character) < 32 and character not in "\t\r\n\f" for character in text):
         return "nothing known"
     return "a text file"
+
+
+def padding_warning(data: bytes, name: str) -> str | None:
+    """A warning, in words, if the end of a file is nothing but zeros, as a download that broke off leaves it.
+
+    The decoders of the formats that pack pictures into boxes do not notice; those of the others do.
+    """
+    zeros = len(data) - len(data.rstrip(b"\0"))
+    if name not in {"WEBP", "AVIF", "HEIC"} or zeros < max(256, len(data) // 100):
+        return None
+    return f"the last {zeros} bytes of the file are zeros, as in a broken download; part of the picture may be missing"
 
 
 def extension_warning(path: str, name: str) -> str | None:

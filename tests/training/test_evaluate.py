@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deepfake_detector import Detector
 from deepfake_detector.cli.main import main
 from deepfake_detector.core.errors import ConfigError, DataError, ModelNotFoundError
 from deepfake_detector.core.types import Kind, OperatingPoint, QualityIssue, Verdict
@@ -295,6 +296,10 @@ def test_exported_model_is_evaluated_from_files_to_page(colours, tiny_whole_bund
     pixels = np.asarray(Image.open(first.sample.path).convert("RGB"), dtype=float)
     expected = 0.5 + 8 * (pixels[..., 0].mean() - pixels[..., 2].mean()) / 255
     assert first.answer.raw_logit == pytest.approx(expected, abs=0.05)
+    report = Detector(tiny_whole_bundle).analyze(first.sample.path)
+    assert first.answer.raw_logit == pytest.approx(report.faces[0].logit, abs=1e-5)
+    assert first.answer.issues == report.faces[0].quality.issues
+    assert first.answer.verdict is report.verdict
     assert ("scoring", 40, 40) in stages
     assert stages[-1] == ("measuring", 1, 1)
     before = (folder / "metrics.json").read_bytes()
@@ -322,8 +327,6 @@ def test_faces_are_cut_judged_and_counted_as_detect_does_it(astronaut, tiny_bund
     dark = next(one for one in evaluation.predictions if one.sample.path.name == "night.png")
     assert dark.answer.issues == (QualityIssue.TOO_DARK,)
     assert dark.answer.verdict is Verdict.UNCERTAIN
-    from deepfake_detector import Detector
-
     photo = tmp_path / "fake0.png"
     report = Detector(tiny_bundle).analyze(photo)
     measured = next(one.answer for one in evaluation.predictions if one.sample.path == photo)

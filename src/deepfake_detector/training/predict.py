@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake_detector.core.types import CropMode, DetectedFace, ImageArray, OperatingPoint, QualityIssue, Verdict
+from deepfake_detector.core.types import DetectedFace, ImageArray, Landmarks, OperatingPoint, QualityIssue, Verdict
 from deepfake_detector.faces.align import crop
 from deepfake_detector.faces.quality import assess
 from deepfake_detector.scoring.bundle import Bundle
@@ -101,7 +101,7 @@ def _answers(chunk: Sequence[CachedCrop], scorer: Scorer, limits: Bounds) -> Ite
     scores = scorer.score(crops)
     logits = calibrated_logit(scores.fake_logit, calibration)
     for place, (pixels, item) in enumerate(zip(pictures, chunk, strict=True)):
-        issues = _issues(pixels, item) if rule.mode is CropMode.FACE else ()
+        issues = _issues(pixels, item)
         logit = float(logits[place])
         kind = None if scores.kind_logit is None else float(scores.kind_logit[place]) / calibration.kind_temperature
         yield Answer(
@@ -115,6 +115,6 @@ def _answers(chunk: Sequence[CachedCrop], scorer: Scorer, limits: Bounds) -> Ite
 
 
 def _issues(pixels: ImageArray, item: CachedCrop) -> tuple[QualityIssue, ...]:
-    if item.landmarks is None:
-        return ()
-    return assess(pixels, DetectedFace(item.box, item.landmarks, confidence=1.0)).issues
+    # A whole picture has no landmarks, and is judged upright.
+    landmarks = item.landmarks or Landmarks(*[(0.0, 0.0)] * 5)
+    return assess(pixels, DetectedFace(item.box, landmarks, confidence=1.0)).issues

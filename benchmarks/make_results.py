@@ -1,9 +1,9 @@
-"""Makes ``docs/results.md`` from the JSON files in ``benchmarks/results``; nothing in it is typed by hand.
+"""Makes ``docs/results.md``, and the README's figures, from ``benchmarks/results/*.json``; nothing is typed by hand.
 
     python benchmarks/make_results.py [--check]
 
 ``evaluation*.json`` are ``metrics.json`` files of ``deepfake evaluate``; every other file is a table of its entries.
-``--check`` writes nothing, and fails if the page is not what the files say.
+``--check`` writes nothing, and fails if the pages are not what the files say.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
+README = ROOT / "README.md"
+SHIPPED = RESULTS / "evaluation-mobilenetv2.json"
 
 HEAD = """# Results
 
@@ -119,18 +121,75 @@ def page() -> str:
     return "\n".join(sections)
 
 
+def readme_figures(content: dict[str, Any]) -> str:
+    """The shipped model on each set of the test split, the weakest first."""
+    point = content["settings"]["point"]
+    parts = content["figures"]["sets"]
+    rows = []
+    for part in sorted(parts, key=auc_of):
+        at = next(at for at in part["points"] if at["point"] == point)
+        auc = share(part["metrics"]["figures"]["roc_auc"]) if part["metrics"] else "–"
+        counts = f"{part['metrics']['real']} / {part['metrics']['fake']}" if part["metrics"] else "–"
+        rows.append([part["set"], counts, auc, share(at["fpr"], percent=True), share(at["tpr"], percent=True)])
+    header = ["test set", "real / fake", "ROC-AUC", "reals called fake", "fakes called fake"]
+    return (
+        f"The shipped model ({content['model']['name']} {content['model']['version']}) on pictures of the sets that it "
+        f"knows, but has not seen, at the operating point {point}; 95 % intervals; the weakest first. A set with one "
+        f"class has no AUC. **On fakes of other kinds, expect less.**\n\n{table(header, rows)}"
+    )
+
+
+def auc_of(part: dict[str, Any]) -> float:
+    """For sorting: sets without an AUC come last."""
+    value = part["metrics"]["figures"]["roc_auc"]["value"] if part["metrics"] else None
+    return 2.0 if value is None else float(value)
+
+
+def readme_plan(content: dict[str, Any]) -> str:
+    """Our figures beside those that the plan reported."""
+    figures = content["figures"]["total"]["metrics"]["figures"]
+    ffhq = next(part for part in content["figures"]["sets"] if part["set"] == "ffhq_stylegan")["metrics"]["figures"]
+    rows = [
+        ["accuracy", "about 92 % training, 90 % validation", *(share(of["accuracy"], True) for of in (ffhq, figures))],
+        ["ROC-AUC", ".95–.977", share(ffhq["roc_auc"]), share(figures["roc_auc"])],
+    ]
+    header = ["figure", "the plan, on its own data", "here, test split: `ffhq_stylegan`", "here, test split: all sets"]
+    return (
+        f"Different data, so not comparable:\n\n{table(header, rows)}\n"
+        "![Confusion matrix](docs/images/confusion_matrix.png) ![ROC curve](docs/images/roc.png) "
+        "![Precision and recall](docs/images/precision_recall.png)\n"
+    )
+
+
+def filled(text: str, name: str, content: str) -> str:
+    """Put content between ``<!-- name: … -->`` and ``<!-- end of name -->``."""
+    head, begin, rest = text.partition(f"<!-- {name}: made by benchmarks/make_results.py -->")
+    _, end, tail = rest.partition(f"<!-- end of {name} -->")
+    if not begin or not end:
+        raise SystemExit(f"{README} has no place for {name}")
+    return f"{head}{begin}\n{content}{end}{tail}"
+
+
+def readme() -> str:
+    """The README with its figures."""
+    text = README.read_text(encoding="utf-8")
+    if not SHIPPED.is_file():
+        return text
+    content = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    return filled(filled(text, "figures", readme_figures(content)), "plan", readme_plan(content))
+
+
 def main() -> None:
-    """Write the page, or check it."""
+    """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    made = page()
-    if options.check:
-        if not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != made:
-            raise SystemExit(f"{PAGE} is not what the results say; run: python benchmarks/make_results.py")
-        return
-    PAGE.write_text(made, encoding="utf-8")
-    print(f"wrote {PAGE}")
+    for file, made in ((PAGE, page()), (README, readme())):
+        if not options.check:
+            file.write_text(made, encoding="utf-8")
+            print(f"wrote {file}")
+        elif not file.is_file() or file.read_text(encoding="utf-8") != made:
+            raise SystemExit(f"{file} is not what the results say; run: python benchmarks/make_results.py")
 
 
 if __name__ == "__main__":

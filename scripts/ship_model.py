@@ -1,42 +1,23 @@
-"""Put a bundle into the package: with its figures in the card, its licence, its model card, and its pins.
+"""Put a bundle into the package: measured, with its figures in the card, its licence, its model card and its pins.
 
-    python scripts/ship_model.py outputs/default/bundle benchmarks/results/evaluation-*.json
+    python scripts/ship_model.py outputs/default/bundle ../shared/data/manifest.csv
 
-The JSON files are ``metrics.json`` of ``deepfake evaluate`` on this very bundle. Prints the entry for
-``scoring/shipped.py``.
+Evaluates it on the test split of the data, keeps the figures in benchmarks/results and the plots in docs/images,
+and prints the entry for scoring/shipped.py.
 """
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 
 from deepfake_detector.scoring.bundle import load_bundle, pin_of, write_bundle
-from deepfake_detector.scoring.card import Card, Metric
+from deepfake_detector.scoring.card import Card
 from deepfake_detector.scoring.shipped import shipped_folder
+from deepfake_detector.training.evaluate import evaluate
+from deepfake_detector.training.evaluation_files import card_metrics
 
-RATES = {"fpr": "false-positive rate", "tpr": "true-positive rate"}
-
-
-def metrics_of(file: Path, onnx_sha256: str) -> list[Metric]:
-    """AUC, and the rates at the evaluation's operating point, of each set and of all pictures."""
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if content["model"]["onnx_sha256"] != onnx_sha256:
-        raise SystemExit(f"{file} measured another model; evaluate this one first")
-    split, point = content["data"]["split"], content["settings"]["point"]
-    found = []
-    for part in [*content["figures"]["sets"], content["figures"]["total"]]:
-        if part["metrics"] is None:
-            continue
-        on = f"{part['set'] or 'all sets'}, {split}"
-        at = next(rates for rates in part["points"] if rates["point"] == point)
-        named = {"ROC-AUC": part["metrics"]["figures"]["roc_auc"]}
-        named |= {f"{long} at {point}": at[short] for short, long in RATES.items()}
-        for name, estimate in named.items():
-            if estimate and estimate["value"] is not None:
-                figures = {key: estimate[key] for key in ("value", "low", "high")}
-                found.append(Metric(name=name, on=on, used_for_selection=part["used_for_selection"], **figures))
-    return found
+ROOT = Path(__file__).resolve().parents[1]
+PLOTS = ("confusion_matrix", "roc", "precision_recall")
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -103,21 +84,23 @@ Fitted {source}: {calibration.fitted_on}. A face is uncertain up to {calibration
 
 
 def main() -> None:
-    """Write the shipped folder of the bundle's name anew, and print its pins."""
+    """Measure, write the shipped folder of the bundle's name anew, and print its pins."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("evaluations", type=Path, nargs="+")
+    parser.add_argument("data", type=Path)
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    metrics = [metric for file in options.evaluations for metric in metrics_of(file, bundle.card.onnx_sha256)]
-    card = bundle.card.model_copy(update={"metrics": tuple(metrics)})
+    evaluation, measured = evaluate(options.bundle, options.data)
+    card = bundle.card.model_copy(update={"metrics": card_metrics(evaluation)})
+    shutil.copy(measured / "metrics.json", ROOT / "benchmarks" / "results" / f"evaluation-{card.name}.json")
+    for name in PLOTS:
+        shutil.copy(measured / "plots" / f"{name}.png", ROOT / "docs" / "images" / f"{name}.png")
     folder = shipped_folder(card.name)
-    licence = Path(__file__).with_name("LICENSE-WEIGHTS").read_text(encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     write_bundle(folder, bundle.model, card)
-    (folder / "LICENSE-WEIGHTS").write_text(licence, encoding="utf-8")
+    shutil.copy(Path(__file__).with_name("LICENSE-WEIGHTS"), folder)
     (folder / "MODEL_CARD.md").write_text(model_card(card), encoding="utf-8")
     print(repr(card.name), pin_of(folder))
 

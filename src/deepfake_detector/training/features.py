@@ -15,6 +15,7 @@ from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.checkpoint import write_whole
 from deepfake_detector.training.fitdata import EpochLoader, FitData
 from deepfake_detector.training.models.network import features_model
+from deepfake_detector.training.steps import input_spec
 
 if TYPE_CHECKING:
     import keras
@@ -79,7 +80,9 @@ class _Extractor:
         import tensorflow as tf
 
         model = features_model(network)
-        self._features = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+        self._features = tf.function(
+            lambda images: model(images, training=False), input_signature=(input_spec(network),)
+        )
         self._callback = callback
 
     def table(self, loader: EpochLoader, epoch: int, name: str) -> NDArray[np.float32]:

@@ -43,7 +43,8 @@ class Stepper:
         self._learning = list(network.trainable_variables)
         optimizer.build(self._learning)
         self.averages = [tf.Variable(variable.value) for variable in self._learning] if ema else []
-        self.train = tf.function(self._train, reduce_retracing=True)
+        answers = {key: tf.TensorSpec((None,), tf.float32) for key in ("fake", "kind")}
+        self.train = tf.function(self._train, input_signature=(input_spec(network), answers, answers))
         self.predict = predictor(network)
 
     def _train(self, images: tf.Tensor, targets: dict[str, tf.Tensor], weights: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -87,11 +88,19 @@ class Stepper:
         return [*self.network.variables, *self.optimizer.variables, *self.averages]
 
 
+def input_spec(network: keras.Model) -> Any:
+    """The signature of a batch of any size, so that the last, smaller batch compiles nothing anew."""
+    import tensorflow as tf
+
+    entry = network.inputs[0]
+    return tf.TensorSpec((None, *entry.shape[1:]), entry.dtype)
+
+
 def predictor(network: keras.Model) -> Callable[[Any], Logits]:
     """A compiled function from a data set (or any batches, pictures or features first) to the logits of all of it."""
     import tensorflow as tf
 
-    forward = tf.function(lambda images: network(images, training=False), reduce_retracing=True)
+    forward = tf.function(lambda images: network(images, training=False), input_signature=(input_spec(network),))
 
     def predict(batches: Any) -> Logits:
         parts = [forward(batch[0]) for batch in batches]

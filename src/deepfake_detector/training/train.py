@@ -60,9 +60,7 @@ def train(run: RunFolder, callbacks: Sequence[Callback] = ()) -> Trained:
     config = run.config()
     with _log_file(run.logs / "train.log"):
         logger.info("run folder: %s", run.path)
-        trained = _train(run, config, callbacks)
-        logger.info("%s", summary(trained))
-    return trained
+        return _train(run, config, callbacks)
 
 
 def _train(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) -> Trained:
@@ -203,13 +201,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     callbacks = show_progress()
     try:
         run = RunFolder(options.resume) if options.resume else create_run(load_config(options.config, options.set))
-        train(run, callbacks)
+        trained = train(run, callbacks)
     except DeepfakeDetectorError as error:
         logger.error("error: %s", error)
         return EXIT_USAGE
     except KeyboardInterrupt:
         logger.error("interrupted; go on with: --resume %s", run.path)
         return EXIT_INTERRUPTED
+    sys.stdout.write(summary(trained) + "\n")
     return 0
 
 

@@ -97,8 +97,9 @@ def _sample(image: ImageArray, matrix: Matrix, size: int) -> ImageArray:
 
 def window(matrix: Matrix, size: int, width: int, height: int) -> tuple[int, int, int, int]:
     """The pixels of a picture that a crop reads, mirrored ones included: left, top, right, bottom (both exclusive)."""
-    last = size - 1.0
-    corners = np.array([[0.0, 0.0, 1.0], [last, 0.0, 1.0], [0.0, last, 1.0], [last, last, 1.0]])
+    # To the outer edges of its pixels, because shrinking samples all over them.
+    low_edge, edge = -0.5, size - 0.5
+    corners = np.array([[low_edge, low_edge, 1.0], [edge, low_edge, 1.0], [low_edge, edge, 1.0], [edge, edge, 1.0]])
     points = corners @ cv2.invertAffineTransform(matrix).T
     # The thousandth keeps corners that lie on a whole pixel off the edge between two roundings.
     low = np.floor(points.min(axis=0) - 1e-3).astype(int) - 1

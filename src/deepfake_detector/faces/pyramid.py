@@ -30,7 +30,7 @@ class Pyramid:
         return self._halves[index]
 
     def level(self, scale: float, margin: int) -> tuple[ImageArray, tuple[float, float]]:
-        """The picture at ``scale``, with a margin that repeats its edge; and how much the picture is wider and higher."""
+        """The picture at ``scale``, with a margin that repeats its edge, and how many times larger the picture is."""
         width, height = max(1, round(self.width * scale)), max(1, round(self.height * scale))
         way = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
         small = cv2.resize(self._at_least(scale), (width, height), interpolation=way)

@@ -94,8 +94,13 @@ def calibrate_run(run: RunFolder, config: TrainConfig) -> Calibration:
 
 
 def make_card(run: RunFolder, outputs: CardOutputs, onnx_sha256: str) -> Card:
-    """The card of a finished run. Raises ConfigError or DataError."""
+    """The card of a finished run. Raises ConfigError or DataError.
+
+    The kind is offered only if both kinds are among the validation pictures: else the head has learnt nothing of it.
+    """
     config, record = run.config(), run.record()
+    if not {0, 1} <= {row.kind for row in read_predictions(run.predictions_file)}:
+        outputs = outputs.model_copy(update={"kind_logit": None})
     model = config.model
     head = "a linear head" if model.head == "linear" else f"a head with hidden layers {list(model.head.dense)}"
     return Card(

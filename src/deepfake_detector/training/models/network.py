@@ -98,9 +98,10 @@ def unfreeze_from(network: keras.Model, block: str) -> None:
     import keras
 
     names = [layer.name for layer in network.layers]
-    first = 0 if block == "all" else next((i for i, name in enumerate(names) if _starts(name, block)), None)
-    if first is None:
-        raise ConfigError(f"there is no block {block!r}; choose 'all' or one of {', '.join(blocks(names))}")
+    known = blocks(names)
+    if block != "all" and block not in known:
+        raise ConfigError(f"there is no block {block!r}; choose 'all' or one of {', '.join(known)}")
+    first = 0 if block == "all" else next(i for i, name in enumerate(names) if name.startswith(f"{block}_"))
     for index, layer in enumerate(network.layers):
         layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
 
@@ -128,7 +129,3 @@ def blocks(names: Sequence[str]) -> list[str]:
     """The names that ``unfreeze_from`` takes, in order."""
     found = ["_".join(name.split("_")[:2]) for name in names if name.startswith("block_")]
     return list(dict.fromkeys(found))
-
-
-def _starts(name: str, block: str) -> bool:
-    return name == block or name.startswith(f"{block}_")

@@ -1,9 +1,10 @@
-"""The second tries when no face is found: with a border around the picture, and with the picture turned."""
+"""The further tries when no face is found: with a border around the picture, with more light, and turned."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -13,9 +14,16 @@ from numpy.typing import NDArray
 from deepfake_detector.core.types import Box, DetectedFace, ImageArray, Landmarks, Point
 
 BORDER = 0.25
-"""Width of the border of the second try, as a share of the picture's longer side."""
+"""Width of the border, as a share of the picture's longer side."""
+
+DARK = 100.0
+"""A picture with hardly a value above this (0–255) is tried with more light."""
+
 TURNS = (35.0, -35.0)
-"""By how many degrees the picture is turned in the last tries, anti-clockwise on the screen."""
+"""By how many degrees the picture is turned, anti-clockwise on the screen."""
+
+CONFIDENCE, CONFIDENCE_TURNED = 0.9, 0.97
+"""What a further try must reach: each is a new chance for a false hit, and leaves seen sideways look like faces."""
 
 
 class Finder(Protocol):
@@ -26,47 +34,68 @@ class Finder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A changed picture, and the matrix (2, 3) from the given picture's pixels to its."""
+
+    image: ImageArray
+    matrix: NDArray[np.float64]
+    confidence: float
+
+
 def find_faces(finder: Finder, image: ImageArray) -> tuple[DetectedFace, ...]:
     """All faces in an RGB picture (height, width, 3), uint8, the largest first.
 
-    Where nothing is found, the picture gets a border, for a face that fills it; then it is turned to either side, for
-    a face that leans. Boxes and landmarks are in pixels of the picture as given.
+    Where nothing is found, the picture gets a border, for a face that fills it; more light, if it is dark; and it is
+    turned to either side, for a face that leans. Such a face must be surer. Boxes and landmarks are in pixels of the
+    picture as given.
     """
-    for matrix, width, height in _tries(image):
-        seen = image
-        if matrix is not None:
-            flat = cv2.warpAffine(
-                image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-            )
-            seen = np.asarray(flat, dtype=np.uint8)
-        found = finder.find(seen)
+    found = finder.find(image)
+    if found:
+        return found
+    for attempt in _further_tries(image):
+        found = tuple(
+            _mapped_back(face, attempt.matrix)
+            for face in finder.find(attempt.image)
+            if face.confidence >= attempt.confidence
+        )
         if found:
-            return found if matrix is None else tuple(_mapped_back(face, matrix) for face in found)
+            return found
     return ()
 
 
-def _tries(image: ImageArray) -> list[tuple[NDArray[np.float64] | None, int, int]]:
-    """Matrix from the picture to what the finder sees, and the size of that; None is the picture as it is."""
+def _further_tries(image: ImageArray) -> Iterator[_Try]:
     height, width = image.shape[:2]
     border = round(max(width, height) * BORDER)
-    bordered = np.array([[1.0, 0.0, border], [0.0, 1.0, border]])
-    tries: list[tuple[NDArray[np.float64] | None, int, int]] = [
-        (None, width, height),
-        (bordered, width + 2 * border, height + 2 * border),
-    ]
+    shifted = np.array([[1.0, 0.0, border], [0.0, 1.0, border]])
+    yield _Try(_warped(image, shifted, width + 2 * border, height + 2 * border), shifted, CONFIDENCE)
+    brightest = float(np.percentile(image, 99.5))
+    if 0.0 < brightest < DARK:
+        lit = np.asarray(cv2.convertScaleAbs(image, alpha=255.0 / brightest), dtype=np.uint8)
+        yield _Try(lit, np.eye(2, 3), CONFIDENCE)
     for turn in TURNS:
-        cos, sin = abs(math.cos(math.radians(turn))), abs(math.sin(math.radians(turn)))
-        new_width, new_height = math.ceil(width * cos + height * sin), math.ceil(width * sin + height * cos)
-        matrix = np.asarray(cv2.getRotationMatrix2D(((width - 1) / 2.0, (height - 1) / 2.0), turn, 1.0))
-        matrix[:, 2] += (new_width - width) / 2.0, (new_height - height) / 2.0
-        tries.append((matrix, new_width, new_height))
-    return tries
+        matrix, new_width, new_height = _turned(width, height, turn)
+        yield _Try(_warped(image, matrix, new_width, new_height), matrix, CONFIDENCE_TURNED)
+
+
+def _turned(width: int, height: int, turn: float) -> tuple[NDArray[np.float64], int, int]:
+    """The matrix that turns a picture around its middle, and the size that holds all of it."""
+    cos, sin = abs(math.cos(math.radians(turn))), abs(math.sin(math.radians(turn)))
+    new_width, new_height = math.ceil(width * cos + height * sin), math.ceil(width * sin + height * cos)
+    matrix = np.asarray(cv2.getRotationMatrix2D(((width - 1) / 2.0, (height - 1) / 2.0), turn, 1.0), dtype=np.float64)
+    matrix[:, 2] += (new_width - width) / 2.0, (new_height - height) / 2.0
+    return matrix, new_width, new_height
+
+
+def _warped(image: ImageArray, matrix: NDArray[np.float64], width: int, height: int) -> ImageArray:
+    """Black outside of the picture."""
+    return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def _mapped_back(face: DetectedFace, matrix: NDArray[np.float64]) -> DetectedFace:
     """The face in the picture as given; the box keeps its size, and its middle is moved."""
-    # Coordinates have pixels' middles at halves (the picture spans 0 to its width), the matrix at whole numbers.
     inverse = np.asarray(cv2.invertAffineTransform(matrix))
+    # A matrix counts from the middle of the first pixel, boxes and landmarks from its corner.
     inverse[:, 2] += 0.5 - inverse[:, :2].sum(axis=1) * 0.5
 
     def back(point: Point) -> Point:

@@ -23,7 +23,7 @@ PINS = {
     "onet": "661babb533fbef95c2e56c2581c5025c214f26efc02c58fc7efd7802dfa3ca15",
 }
 FINDER_VERSION = "mtcnn-2"
-"""Changes whenever the same picture may get another box; part of the key of cached crops."""
+"""Changes whenever `MtcnnFinder.find` may give another box; part of the key of cached crops."""
 
 CELL, STRIDE, MARGIN = 12, 2, 6
 """PNet sees cells of 12 pixels, 2 apart; half a cell is added around each level, for faces that are cut off."""

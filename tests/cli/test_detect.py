@@ -59,11 +59,11 @@ def test_fail_on(detect, photos, words, code):
 def test_jsonl_has_a_line_per_input_in_order(detect, photos):
     ran = detect("--jsonl", photos / "d.png", photos / "missing.jpg", photos)
     lines = _lines(ran.out)
-    names = ["d.png", "missing.jpg", "a.jpg", "b.png", "c.png"]  # d.png once
+    names = ["d.png", "missing.jpg", "a.jpg", "b.png", "c.png", "d.png"]
     assert [line["path"] for line in lines] == [str(photos / name) for name in names]
-    assert [line["verdict"] for line in lines] == ["uncertain", None, "fake", "real", "no_face"]
+    assert [line["verdict"] for line in lines] == ["uncertain", None, "fake", "real", "no_face", "uncertain"]
     assert lines[1]["error"]["code"] == "unreadable"
-    assert [line["kind"] for line in lines] == [None, None, "manipulated", None, None]
+    assert [line["kind"] for line in lines] == [None, None, "manipulated", None, None, None]
     validator = Draft202012Validator(json_schema())
     for line in lines:
         validator.validate(line)

@@ -82,16 +82,15 @@ def test_patterns_are_expanded_as_a_shell_does(tree, pattern, expected):
     assert absolute == [str(tree.parent / path) for path in expected]
 
 
-def test_each_picture_comes_once_however_it_is_spelled(tree):
-    spelled = [
-        "photos/b.jpg",
-        "photos",
-        "./photos/b.jpg",
-        "photos/../photos/b.jpg",
-        str(tree / "b.jpg"),
-        "photos/*.jpg",
-    ]
-    assert paths(*spelled) == ["photos/b.jpg", "photos/A.PNG", *ALL[2:]]
+def test_each_argument_is_answered_even_if_another_led_to_the_same_picture(tree):
+    spelled = ["photos/b.jpg", "photos/b.jpg", "./photos/b.jpg", "photos/../photos/b.jpg", str(tree / "b.jpg")]
+    assert paths(*spelled) == spelled
+    assert paths("photos", "photos/*.jpg") == [*ALL, "photos/b.jpg"]
+
+
+def test_a_pattern_that_matches_a_folder_and_its_subfolders_gives_each_picture_once(tree):
+    assert sorted(set(paths("photos/**")) - {"photos/note.txt"}) == ALL
+    assert len(set(paths("photos/**"))) == len(paths("photos/**"))
 
 
 def test_a_link_to_a_picture_is_a_picture_of_its_own(tree):
@@ -149,9 +148,24 @@ def test_a_folder_that_may_not_be_read_is_named_and_the_others_go_on(tree, monke
 
 def test_standard_input_is_read_once(encode, scene):
     data = encode(scene, "PNG")
-    items = list(expand(["-", "-"], stdin=io.BytesIO(data)))
-    assert items == [InputItem("-", data=data)]
-    assert load_image(items[0].source).info.width == 64
+    first, second = expand(["-", "-"], stdin=io.BytesIO(data))
+    assert first == InputItem("-", data=data)
+    assert load_image(first.source).info.width == 64
+    assert "once" in str(second.error)
+
+
+def test_standard_input_that_is_closed_or_broken_is_unreadable(monkeypatch):
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise IsADirectoryError(21, "Is a directory")
+
+    (item,) = expand(["-"], stdin=Broken())
+    assert isinstance(item.error, UnreadableInputError)
+    assert "Is a directory" in str(item.error)
+    monkeypatch.setattr("sys.stdin", None)
+    (item,) = expand(["-"])
+    assert isinstance(item.error, UnreadableInputError)
+    assert "closed" in str(item.error)
 
 
 def test_standard_input_is_read_no_further_than_the_limit(encode, scene):

@@ -40,40 +40,45 @@ class InputItem:
 def expand(
     arguments: Sequence[str], stdin: BinaryIO | None = None, limits: Limits | None = None
 ) -> Iterator[InputItem]:
-    """Each picture once, in the order of the arguments, found while the earlier ones are being worked on.
+    """The pictures that each argument leads to, in the order of the arguments, found while earlier ones are worked on.
 
     A file is taken whatever it is called. A folder is searched with all its subfolders in the order of names, for
     files with the ending of a known format; hidden files and folders are skipped, linked folders entered once.
     A pattern (``*``, ``?``, ``[…]``, ``**``) is expanded as a shell does; what exists under its exact name is no
     pattern. ``-`` reads one picture from standard input. What leads to no picture gives an item with an error.
+    An argument is answered even if another one led to the same picture, so that no path that was given is missing.
     """
-    seen: set[str] = set()
+    stdin_was_read = False
     for argument in arguments:
-        for item in _expand_one(argument, stdin, limits or Limits()):
-            key = _identity(item.path)
-            if key not in seen:
-                seen.add(key)
-                yield item
+        if argument == STDIN and stdin_was_read:
+            yield _failed(STDIN, UnreadableInputError("standard input can be read once only; give - once"))
+        elif argument == STDIN:
+            yield _from_stdin(stdin, limits or Limits())
+            stdin_was_read = True
+        else:
+            yield from _expand_path(argument)
 
 
-def _identity(path: str) -> str:
-    """The same for every way to spell a place in a folder; two links to one file are two places."""
-    if path == STDIN or "\0" in path:
-        return path
-    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the last link
-    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
-
-
-def _expand_one(argument: str, stdin: BinaryIO | None, limits: Limits) -> Iterator[InputItem]:
-    if argument == STDIN:
+def _from_stdin(given: BinaryIO | None, limits: Limits) -> InputItem:
+    stream = given or getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        return _failed(STDIN, UnreadableInputError("standard input is closed; send a picture to it, or give a file"))
+    try:
         # One byte more than allowed is enough for load_image to say that it is too large.
-        yield InputItem(STDIN, data=(stdin or sys.stdin.buffer).read(limits.max_bytes + 1))
-    elif not argument or "\0" in argument:
+        return InputItem(STDIN, data=stream.read(limits.max_bytes + 1))
+    except OSError as error:
+        return _failed(STDIN, UnreadableInputError(f"cannot read standard input: {error.strerror or error}"))
+
+
+def _expand_path(argument: str) -> Iterator[InputItem]:
+    if not argument or "\0" in argument:
         yield _failed(argument, UnreadableInputError(f"{argument!r} is no path; give a file, a folder or a pattern"))
     elif os.path.isdir(argument):  # noqa: PTH112 - plain strings keep the path as it was given
-        yield from _pictures_or_error(argument, f"the folder {argument}", _walk(argument))
+        nothing = f"the folder {argument} holds no picture ({FORMATS_IN_WORDS}, by their file endings)"
+        yield from _items_or_error(argument, nothing, _walk(argument))
     elif not os.path.lexists(argument) and glob.has_magic(argument):
-        yield from _pictures_or_error(argument, f"the pattern {argument}", _match(argument))
+        nothing = f"nothing matches the pattern {argument}, or only folders without a picture; check it"
+        yield from _items_or_error(argument, nothing, _match(argument))
     elif not os.path.lexists(argument):
         yield _failed(argument, UnreadableInputError(f"{argument} does not exist; check the path"))
     else:
@@ -84,13 +89,13 @@ def _failed(path: str, error: InputError) -> InputItem:
     return InputItem(path, error=error)
 
 
-def _pictures_or_error(argument: str, what: str, found: Iterable[InputItem]) -> Iterator[InputItem]:
+def _items_or_error(argument: str, nothing: str, found: Iterable[InputItem]) -> Iterator[InputItem]:
     empty = True
     for item in found:
         empty = False
         yield item
     if empty:
-        yield _failed(argument, NoPicturesError(f"{what} holds no picture ({FORMATS_IN_WORDS}, by their file endings)"))
+        yield _failed(argument, NoPicturesError(nothing))
 
 
 def _walk(top: str) -> Iterator[InputItem]:
@@ -137,11 +142,12 @@ def _match(pattern: str) -> Iterator[InputItem]:
     except (OSError, ValueError, NotImplementedError) as error:
         yield _failed(pattern, UnreadableInputError(f"cannot expand the pattern {pattern}: {error}"))
         return
+    seen: set[str] = set()  # "**" matches a folder and the folders inside
     for path in matches:
-        if path.is_dir():
-            yield from _walk(str(path))
-        else:
-            yield InputItem(str(path))
+        for item in _walk(str(path)) if path.is_dir() else (InputItem(str(path)),):
+            if item.path not in seen:
+                seen.add(item.path)
+                yield item
 
 
 def _hidden(path: Path, base: Path, rest: str) -> bool:

@@ -151,7 +151,7 @@ def measure_faceless() -> dict[str, Any]:
 
 
 def measure_time(threads: int = 2, repeats: int = 30) -> dict[str, dict[str, float]]:
-    """Milliseconds of one search in the astronaut's portrait, by the side of the picture; CPU time is of all threads."""
+    """Milliseconds of one search in the astronaut's portrait, by the picture's side; CPU time of all threads."""
     from skimage.data import astronaut
 
     finder = MtcnnFinder(threads=threads)

@@ -59,6 +59,7 @@ def test_written_back_the_same(file, tmp_path):
         ("train.epochs", "write it as section.key=value"),
         ("=3", "write it as section.key=value"),
         ("name.x=3", "name: .*string"),
+        ("name=off", "name: .*string .*got False; put it in quotes"),
         ("train.epochs.x=3", "epochs is no section"),
         ("name=../x", "name: .*pattern"),
         ("data.source={", "is not YAML"),

@@ -12,7 +12,7 @@ from deepfake_detector.cli.console import show_note
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.training.config import load_config
 from deepfake_detector.training.run import RunFolder, create_run
-from deepfake_detector.training.train import DEFAULT_CONFIG, show_progress, summary
+from deepfake_detector.training.train import DEFAULT_CONFIG, showing_progress, summary
 from deepfake_detector.training.train import train as run_training
 
 
@@ -38,7 +38,8 @@ def train(
         RunFolder(resume) if resume is not None else create_run(load_config(config or DEFAULT_CONFIG, overrides or []))
     )
     try:
-        trained = run_training(run, show_progress())
+        with showing_progress() as callbacks:
+            trained = run_training(run, callbacks)
     except KeyboardInterrupt:
         show_note(f"interrupted; go on with: deepfake train --resume {run.path}")
         raise

@@ -233,7 +233,9 @@ def _explained(problem: Any) -> str:
     location = [str(part) for part in problem["loc"]]
     name = ".".join(location)
     if problem["type"] != "extra_forbidden":
-        return f"{name}: {problem['msg']} (got {problem['input']!r})"
+        # YAML reads off, no and 1.0 as something else than text.
+        hint = "; put it in quotes" if problem["type"] == "string_type" else ""
+        return f"{name}: {problem['msg']} (got {problem['input']!r}{hint})"
     known = _fields(location[:-1])
     close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +37,12 @@ class Prepared:
     fingerprint: str
     counts: tuple[Count, ...]
     skipped: dict[str, int]
+
+
+def need_source(source: Path) -> None:
+    """Raises DataError if there is no data at all: better before weights are downloaded than after."""
+    if not source.exists():
+        raise DataError(f"there is no {source}; set data.source to a folder with Real and Fake, or to a CSV manifest")
 
 
 def prepare(config: TrainConfig, callback: Callback) -> Prepared:

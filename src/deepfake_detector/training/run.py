@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -77,6 +78,16 @@ class RunFolder:
             return RunRecord.model_validate_json(self.record_file.read_bytes())
         except (OSError, pydantic.ValidationError) as error:
             raise ConfigError(f"cannot read {self.record_file}: {error}") from error
+
+    def discard_unless_begun(self) -> None:
+        """Remove a folder that holds no more than what ``create_run`` and the log put there."""
+        if self.record_file.exists():
+            return
+        for file in (self.config_file, self.logs / "train.log"):
+            file.unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.logs, self.plots, self.path):
+            with suppress(OSError):  # there is something else in it, or it is gone
+                folder.rmdir()
 
     def write_record(self, record: RunRecord) -> None:
         """Write ``run.json``."""

@@ -28,7 +28,7 @@ from deepfake_detector.training.cards import Prediction, write_predictions
 from deepfake_detector.training.checkpoint import write_whole
 from deepfake_detector.training.config import ModelConfig, TrainConfig, load_config
 from deepfake_detector.training.fit import FitResult, fit
-from deepfake_detector.training.prepare import FOREIGN, Prepared, part_of, prepare
+from deepfake_detector.training.prepare import FOREIGN, Prepared, need_source, part_of, prepare
 from deepfake_detector.training.run import RunFolder, create_run, new_record
 
 if TYPE_CHECKING:
@@ -55,25 +55,38 @@ class Trained:
 def train(run: RunFolder, callbacks: Sequence[Callback] = ()) -> Trained:
     """Train in a run folder (see ``create_run``), or go on after an interruption, to the same result.
 
+    A folder in which nothing could begin (no weights, no data) is removed.
     Raises ConfigError, DataError, WeightsError or ExportError.
     """
     config = run.config()
+    try:
+        return _logged(run, config, callbacks)
+    except DeepfakeDetectorError:
+        run.discard_unless_begun()
+        raise
+
+
+def _logged(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) -> Trained:
     with _log_file(run.logs / "train.log"):
         logger.info("run folder: %s", run.path)
-        return _train(run, config, callbacks)
+        always = (CsvLog(run.checks_file), TensorBoardLog(run.logs / "tensorboard"), PlainProgress())
+        callback = Callbacks([*callbacks, *always])
+        try:
+            return _train(run, config, callback)
+        finally:
+            callback.on_end()
 
 
-def _train(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) -> Trained:
+def _train(run: RunFolder, config: TrainConfig, callback: Callback) -> Trained:
     import keras
 
     started = time.monotonic()
+    need_source(config.data.source)
     _set_up(config)
-    always = (CsvLog(run.checks_file), TensorBoardLog(run.logs / "tensorboard"), PlainProgress())
-    callback = Callbacks([*callbacks, *always])
-    prepared = prepare(config, callback)
-    _record(run, config, prepared)
     keras.utils.set_random_seed(config.seed)
     network = build(config.model, config.data.size)
+    prepared = prepare(config, callback)
+    _record(run, config, prepared)
     ready = time.monotonic()
     result = fit(network, prepared.fit, config, run.checkpoints, callback)
     write_predictions(run.predictions_file, _predictions(prepared, result, config))
@@ -180,14 +193,19 @@ def _finish(run: RunFolder, seconds: dict[str, float]) -> None:
     run.write_record(run.record().model_copy(update={"seconds": seconds, "finished": True}))
 
 
-def show_progress() -> list[Callback]:
-    """A live bar where standard error is a terminal, else lines there; for programs, not for libraries."""
+@contextmanager
+def showing_progress() -> Iterator[list[Callback]]:
+    """Yields callbacks: a live bar where standard error is a terminal, else none, and the log is shown there."""
     on_terminal = sys.stderr.isatty()
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(LOG_FORMAT, "%H:%M:%S"))
     handler.setLevel(logging.WARNING if on_terminal else logging.INFO)
-    logging.getLogger(PACKAGE).addHandler(handler)
-    return [RichProgress()] if on_terminal else []
+    package = logging.getLogger(PACKAGE)
+    package.addHandler(handler)
+    try:
+        yield [RichProgress()] if on_terminal else []
+    finally:
+        package.removeHandler(handler)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -198,16 +216,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    callbacks = show_progress()
-    try:
-        run = RunFolder(options.resume) if options.resume else create_run(load_config(options.config, options.set))
-        trained = train(run, callbacks)
-    except DeepfakeDetectorError as error:
-        logger.error("error: %s", error)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        logger.error("interrupted; go on with: --resume %s", run.path)
-        return EXIT_INTERRUPTED
+    with showing_progress() as callbacks:
+        try:
+            run = RunFolder(options.resume) if options.resume else create_run(load_config(options.config, options.set))
+            trained = train(run, callbacks)
+        except DeepfakeDetectorError as error:
+            logger.error("error: %s", error)
+            return EXIT_USAGE
+        except KeyboardInterrupt:
+            logger.error("interrupted; go on with: --resume %s", run.path)
+            return EXIT_INTERRUPTED
     sys.stdout.write(summary(trained) + "\n")
     return 0
 

@@ -1,5 +1,4 @@
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -65,11 +64,3 @@ def test_answers_are_given_before_later_inputs_are_touched(scripted, monkeypatch
     stream = answers(scripted, [InputItem(f"{number}.jpg") for number in range(10)], None)
     next(stream)
     assert len(scripted.asked) == 1
-
-
-def test_a_number_that_is_none_becomes_a_failure(scripted):
-    scripted.report = replace(scripted.report, p_fake=math.nan)
-    (answer,) = answers(scripted, [InputItem("a.jpg")], None)
-    assert isinstance(answer.outcome, Failure)
-    assert answer.outcome.code == "not_finite"
-    assert "NaN" not in answer.line

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
 from deepfake_detector.cli.detect_options import Point
 from deepfake_detector.core.types import OperatingPoint
 from deepfake_detector.report.schema import json_schema
+from deepfake_detector.scoring.bundle import write_bundle
 
 
 @pytest.fixture
@@ -161,6 +163,15 @@ def test_a_tampered_model_is_code_2(deepfake, photos, tiny_bundle, tmp_path):
     ran = deepfake("detect", "--model", bundle, photos)
     assert (ran.code, ran.out) == (2, "")
     assert "SHA-256" in ran.err
+
+
+def test_a_model_that_gives_no_number_is_code_2(deepfake, photos, tiny_model, tiny_card, tmp_path):
+    one = np.float32(0.5).tobytes()  # the bias of the fake logit
+    assert tiny_model().count(one) == 1
+    bundle = write_bundle(tmp_path / "bundle", tiny_model().replace(one, np.float32(np.nan).tobytes()), tiny_card())
+    ran = deepfake("detect", "--model", bundle, "--jsonl", photos)
+    assert (ran.code, ran.out) == (2, "")
+    assert "fake_logit that is not a finite number" in ran.err
 
 
 def test_a_report_that_cannot_be_written_is_code_2(detect, photos, tmp_path):

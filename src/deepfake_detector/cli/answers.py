@@ -99,10 +99,4 @@ def _answer(item: InputItem, outcome: Outcome, *, stored: bool = False) -> Answe
         outcome = replace(outcome, path=item.path)
     else:
         outcome = replace(outcome, input=replace(outcome.input, path=item.path))
-    try:
-        return Answer(item, outcome, to_json(outcome), stored)
-    except ValueError:
-        # A network can overflow on pixels that nobody thought of; JSON has no word for such a number.
-        said = "the network answered with a number that is no probability; this picture cannot be judged"
-        outcome = Failure(item.path, "not_finite", f"{item.path}: {said}")
-        return Answer(item, outcome, to_json(outcome), stored)
+    return Answer(item, outcome, to_json(outcome), stored)

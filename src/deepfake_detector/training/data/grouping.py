@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deepfake_detector.core.errors import DataError, InputError, MissingExtraError
+from deepfake_detector.core.types import ImageArray
 from deepfake_detector.training.data.samples import Progress
 
 Ratios = tuple[float, float, float]
@@ -48,14 +49,20 @@ def near_duplicates(
     The hash is the 64-bit DCT hash of the ``imagehash`` package. A picture that cannot be read keeps its own group.
     """
     hashes, unreadable = hash_pictures(paths, progress)
-    known = [index for index, path in enumerate(paths) if path not in unreadable]
-    values = np.array([hashes[paths[index]] for index in known], dtype=np.uint64)
+    joined = join([hashes.get(path) for path in paths], groups, max_distance)
+    return NearDuplicates(tuple(str(root) for root in joined), unreadable)
+
+
+def join(hashes: Sequence[int | None], groups: Sequence[str], max_distance: int = MAX_DISTANCE) -> list[int]:
+    """The first member of each picture's group: those with close hashes (None: unknown) or an equal, named group."""
+    known = [index for index, value in enumerate(hashes) if value is not None]
+    values = np.array([hashes[index] for index in known], dtype=np.uint64)
     links = [(known[a], known[b]) for a, b in close_pairs(values, max_distance)]
     first: dict[str, int] = {}
     for index, group in enumerate(groups):
         if group:
             links.append((first.setdefault(group, index), index))
-    return NearDuplicates(tuple(str(root) for root in _union(len(paths), links)), unreadable)
+    return _union(len(hashes), links)
 
 
 def hash_pictures(paths: Sequence[Path], progress: Progress | None = None) -> tuple[dict[Path, int], dict[Path, str]]:
@@ -74,14 +81,19 @@ def hash_pictures(paths: Sequence[Path], progress: Progress | None = None) -> tu
 
 
 def _hash(path: Path) -> int | str:
-    import imagehash
-
     from deepfake_detector.media.image import load_image
 
     try:
         pixels = load_image(path).pixels
     except (InputError, MissingExtraError) as error:
         return f"{error.code}: {error}"
+    return picture_hash(pixels)
+
+
+def picture_hash(pixels: ImageArray) -> int:
+    """The 64-bit DCT hash (``imagehash.phash``) of a picture, uint8 RGB (h, w, 3)."""
+    import imagehash
+
     bits = imagehash.phash(Image.fromarray(pixels)).hash
     return int.from_bytes(np.packbits(bits.ravel()).tobytes(), "big")
 

@@ -108,7 +108,7 @@ def test_a_face_that_cannot_be_judged_is_uncertain_and_keeps_its_number(logit):
     assert said.verdict is said.faces[0].verdict is Verdict.UNCERTAIN
     assert said.kind is None
     assert said.logit == logit
-    assert said.warnings == ("face 1 cannot be judged: too_small, too_dark",)
+    assert said.warnings == ()  # the verdict says it already
 
 
 # Several faces
@@ -144,7 +144,7 @@ def test_background_faces_are_left_out_unless_asked_for():
     assert [each.considered for each in said.faces] == [True, False, True]
     assert said.faces[1].verdict is Verdict.FAKE
     assert said.bounds.faces == 2
-    assert said.warnings[-1] == "1 background face(s) left out: under a quarter of the largest"
+    assert said.warnings[-1] == "1 background face is left out: under a quarter of the largest"
     all_of_them = decide(crowd, replace(POLICY, all_faces=True))
     assert all_of_them.verdict is Verdict.FAKE
     assert all_of_them.bounds.faces == 3
@@ -170,14 +170,15 @@ def test_an_innocent_face_that_cannot_be_judged_leaves_the_word_to_the_others():
     said = decide([face(-3.0), face(-2.0, issues=BLURRED)], POLICY)
     assert said.verdict is Verdict.REAL
     assert said.logit == -2.0
-    assert "face 2 cannot be judged: too_blurred" in said.warnings
+    assert "face 2 cannot be judged: too blurred" in said.warnings
 
 
 def test_a_fake_stays_one_beside_a_face_that_cannot_be_judged():
-    said = decide([face(9.0, -1.0, issues=BLURRED), face(4.0, 1.0)], POLICY)
+    said = decide([face(9.0, -1.0, issues=(*BLURRED, QualityIssue.TOO_DARK)), face(4.0, 1.0)], POLICY)
     assert said.verdict is Verdict.FAKE
     assert said.kind is Kind.GENERATED
     assert said.logit == 9.0
+    assert said.warnings[0] == "face 1 cannot be judged: too blurred and too dark"
 
 
 def test_where_no_face_can_be_judged_nothing_is_said():
@@ -189,6 +190,7 @@ def test_background_faces_that_cannot_be_judged_do_not_matter():
     said = decide([face(-3.0, side=400.0), face(9.0, issues=BLURRED, side=30.0)], POLICY)
     assert said.verdict is Verdict.REAL
     assert said.logit == -3.0
+    assert said.warnings == ("1 background face is left out: under a quarter of the largest",)
 
 
 # Whatever comes

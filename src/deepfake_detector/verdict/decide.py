@@ -100,7 +100,7 @@ def decide(evidence: Sequence[Evidence], policy: Policy) -> PictureVerdict:
         logit=max(face.logit for face, _ in counted),
         bounds=bounds,
         faces=faces,
-        warnings=tuple(_warnings(evidence, considered)),
+        warnings=tuple(_warnings(evidence, considered, verdict)),
     )
 
 
@@ -155,16 +155,20 @@ def _picture_kind(counted: Sequence[tuple[Evidence, FaceVerdict]]) -> Kind | Non
     return max(fakes, key=lambda pair: pair[0].logit)[1].kind
 
 
-def _warnings(evidence: Sequence[Evidence], considered: Sequence[bool]) -> list[str]:
-    """What a reader of the verdict should know; faces are numbered from 1 in the order of the evidence."""
+def _warnings(evidence: Sequence[Evidence], considered: Sequence[bool], verdict: Verdict) -> list[str]:
+    """What a reader of the verdict should know; faces are numbered from 1 in the order of the evidence.
+
+    Where the picture is uncertain, what speaks against judging a face is the reason, and not worth a warning.
+    """
     said = [
-        f"face {number} cannot be judged: {', '.join(face.issues)}"
-        for number, face in enumerate(evidence, start=1)
-        if face.issues
+        f"face {number} cannot be judged: {' and '.join(issue.replace('_', ' ') for issue in face.issues)}"
+        for number, (face, counts) in enumerate(zip(evidence, considered, strict=True), start=1)
+        if counts and face.issues and verdict is not Verdict.UNCERTAIN
     ]
     count, left_out = sum(considered), len(considered) - sum(considered)
     if count > 1:
         said.append(f"{count} faces count; the threshold is corrected for their number")
     if left_out:
-        said.append(f"{left_out} background face(s) left out: under a quarter of the largest")
+        faces = "face is" if left_out == 1 else "faces are"
+        said.append(f"{left_out} background {faces} left out: under a quarter of the largest")
     return said

@@ -3,7 +3,7 @@ import sys
 
 from rich.table import Table
 
-from deepfake_detector.cli.console import print_table, progress, show_error, show_note
+from deepfake_detector.cli.console import console, prepare_streams, print_table, progress, show_error, show_note
 
 
 class _Terminal(io.StringIO):
@@ -67,3 +67,16 @@ def test_table_in_a_file_has_no_spaces_at_line_ends():
     print_table(stream, table)
     assert all(line == line.rstrip() for line in stream.getvalue().splitlines())
     assert "\x1b" not in stream.getvalue()
+
+
+def test_what_looks_like_markup_is_shown_as_it_is(capsys):
+    console(sys.stdout).print("wrote [set]/:smile: [/x]")
+    assert capsys.readouterr().out == "wrote [set]/:smile: [/x]\n"
+
+
+def test_streams_that_the_caller_closed_lead_nowhere(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    prepare_streams()
+    with sys.stdout as stream:
+        assert not stream.isatty()
+        stream.write("to nobody")

@@ -195,11 +195,11 @@ def test_resume_analyses_only_what_is_new(detect, photos, tmp_path):
     assert [line["input"]["format"] for line in lines] == ["stored", "stored", "PNG", "PNG"]
     assert [line["verdict"] for line in lines] == ["fake", "real", "no_face", "uncertain"]
     assert done.read_text() == marked + "".join(f"{line}\n" for line in second.out.splitlines()[2:])
-    assert "2 answers were taken from" in second.err
+    assert f"answers taken from {done}: 2" in second.err
     assert second.code == 1  # the fake in the file counts
     third = detect("--resume", done, "--html", tmp_path / "r.html", photos)
     assert len(done.read_text().splitlines()) == 4
-    assert "4 answers were taken from" in third.err
+    assert f"answers taken from {done}: 4" in third.err
     assert (tmp_path / "r.html").read_text(encoding="utf-8").count("data:image/jpeg") == 4
 
 

@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -27,8 +29,10 @@ MORE_THAN_A_FEW = 3
 
 def prepare_streams() -> None:
     """Let standard output and error take any text as UTF-8, with plain line ends, on every system."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller, as with ``>&-``
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it lives as long as the program
+        reconfigure: Callable[..., None] | None = getattr(getattr(sys, name), "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
@@ -52,10 +56,11 @@ def say_version(asked: bool) -> None:
 
 
 def console(stream: TextIO) -> Console:
-    """A rich console; wide where the stream is no terminal."""
+    """A rich console that shows text as it is; wide where the stream is no terminal."""
     from rich.console import Console
 
-    return Console(file=stream, width=None if stream.isatty() else WIDE, highlight=False, soft_wrap=False)
+    width = None if stream.isatty() else WIDE
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def print_table(stream: TextIO, table: Table) -> None:
@@ -84,15 +89,32 @@ def show_note(message: str) -> None:
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool) -> Iterator[Callable[[], Any]]:
-    """Yields a function to call after each step; a bar on standard error if it is a terminal and steps are many."""
-    if quiet or total <= MORE_THAN_A_FEW or not sys.stderr.isatty():
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields what takes (what is done, how much, of how much) and draws it on standard error, if it is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
+@contextmanager
+def progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """Yields a function to call after each picture that was analysed; no bar for a few, or if it is to be quiet."""
+    if quiet or total <= MORE_THAN_A_FEW:
         yield lambda: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("analysing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False)
-    with bar:
-        task = bar.add_task("analysing", total=total)
-        yield lambda: bar.advance(task)
+    with progress_bars() as show:
+        done = count(1)
+        show("analysing", 0, total)
+        yield lambda: show("analysing", next(done), total)

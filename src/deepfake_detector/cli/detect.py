@@ -111,11 +111,10 @@ def _say_more(detector: Detector, outputs: Outputs, counts: Counter[str]) -> Non
         console(sys.stdout).print(
             f"{_summary(counts)}. p(fake) assumes that {percent(settings.prior)} of all pictures are fake; "
             f"operating point {settings.operating_point.value}; model {info.name} {info.version} ({info.license}).",
-            markup=False,
             style="dim",
         )
     if counts["stored"]:
-        show_note(f"{counts['stored']} answers were taken from {outputs.resume}")
+        show_note(f"answers taken from {outputs.resume}: {counts['stored']}")
     for place in (outputs.html, outputs.folder):
         if place is not None:
             show_note(f"wrote {place}")

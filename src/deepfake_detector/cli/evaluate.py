@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_detector.cli.console import console
+from deepfake_detector.cli.console import console, progress_bars
 from deepfake_detector.core.types import OperatingPoint
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.data.samples import Split
@@ -76,29 +74,9 @@ def evaluate(
         crops=crops,
         threads=threads,
     )
-    with stages() as progress:
+    with progress_bars() as progress:
         evaluation, folder = run_evaluation(model, data, output, options, progress)
     show(evaluation, folder)
-
-
-@contextmanager
-def stages() -> Iterator[Callable[[str, int, int], None]]:
-    """Yields what takes (what is done, how much, of how much) and draws it on standard error, if it is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda what, done, total: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show_progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield show_progress
 
 
 def show(evaluation: Evaluation, folder: Path) -> None:

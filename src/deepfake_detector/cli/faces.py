@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deepfake_detector.cli.console import console, show_note
-from deepfake_detector.cli.counting import counting
+from deepfake_detector.cli.console import console, progress_bars, show_note
 from deepfake_detector.cli.exitcodes import ExitCode
 from deepfake_detector.training.data.cut_faces import CutOptions, cut_faces
 
@@ -32,7 +32,8 @@ def faces(
     Training does this by itself; this is for looking at the crops, and for use elsewhere. The exit code is 4 if a
     picture was skipped.
     """
-    with counting("cutting faces") as progress:
+    with progress_bars() as show:
+        progress = partial(show, "cutting faces")
         summary = cut_faces(source, destination, CutOptions(size, ratio, resume), progress)
     kept = f", {summary.kept} were there already" if summary.kept else ""
     console(sys.stdout).print(f"faces written to {destination}: {summary.written}{kept}", soft_wrap=True)

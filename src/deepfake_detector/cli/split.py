@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_detector.cli.console import console, show_note
-from deepfake_detector.cli.counting import counting
+from deepfake_detector.cli.console import console, progress_bars, show_note
 from deepfake_detector.training.data.split_dataset import Mode, SplitOptions, SplitSummary
 from deepfake_detector.training.data.split_dataset import split as split_data
 
@@ -37,8 +37,8 @@ def split(
     and nothing is overwritten.
     """
     options = SplitOptions(ratios, seed, mode, max_distance)
-    with counting("comparing pictures") as progress:
-        summary = split_data(source, destination, options, progress)
+    with progress_bars() as show:
+        summary = split_data(source, destination, options, partial(show, "comparing pictures"))
     _show(summary)
 
 

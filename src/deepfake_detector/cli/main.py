@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "schema": ("deepfake_detector.cli.schema", "schema", "Print the JSON Schema of the answers."),
     "split": ("deepfake_detector.cli.split", "split", "Split Real and Fake pictures into train, val and test."),
     "faces": ("deepfake_detector.cli.faces", "faces", "Cut the largest face out of each picture, without loss."),
+    "audit": ("deepfake_detector.cli.audit", "audit", "Look for shortcuts, copies and gaps in labelled pictures."),
     "train": ("deepfake_detector.cli.train", "train", "Train a model on Real and Fake pictures, or go on with a run."),
     "evaluate": ("deepfake_detector.cli.evaluate", "evaluate", "Measure a model on labelled pictures."),
     "export": ("deepfake_detector.cli.export", "export", "Write the bundle of a finished run somewhere else."),

@@ -22,7 +22,6 @@ from deepfake_detector.training.data.samples import (
     Progress,
     Sample,
     SetCount,
-    common_parent,
     count,
     fingerprint,
     select,
@@ -197,7 +196,7 @@ def _part(name: str | None, pictures: Judged, resampling: Resampling) -> Part:
     reason = pictures.too_few()
     if reason is not None:
         return Part(name, real, fake, (), reason)
-    found = ((one, predict_label(one, pictures, resampling)) for one in (*PREDICTORS, *JOINT.values()))
+    found = ((one, predict_label(one, pictures, resampling)) for one in (*PREDICTORS, *JOINT))
     return Part(name, real, fake, tuple(Guess(one, auc, finding_of(one, auc)) for one, auc in found))
 
 
@@ -232,9 +231,3 @@ def _gap(place: str, rows: Sequence[SetCount]) -> list[str]:
     if max(real, fake) >= IMBALANCE * min(real, fake):
         return [f"In {place} there are {real} real and {fake} fake pictures."]
     return []
-
-
-def relative(audited: Iterable[Sample], base: Sequence[Sample]) -> list[str]:
-    """Paths below the folder that all of ``base`` lie in, with slashes."""
-    root = common_parent(base)
-    return [sample.path.absolute().relative_to(root).as_posix() for sample in audited]

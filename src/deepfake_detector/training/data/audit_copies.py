@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from deepfake_detector.training.data.audit_facts import Facts
 from deepfake_detector.training.data.grouping import join
@@ -47,15 +48,15 @@ def find_copies(samples: Sequence[Sample], facts: Sequence[Facts]) -> Copies:
     """Compare all pictures with each other, by SHA-256 of the file and by perceptual hash (``grouping.join``)."""
     same = _groups(samples, [fact.sha256 for fact in facts])
     alike = _groups(samples, join([fact.hash for fact in facts], [""] * len(facts)))
-    learnt = {id(sample) for group in alike if any(s.split is Split.TRAIN for s in group) for sample in group}
+    learnt = {sample.path for group in alike if any(s.split is Split.TRAIN for s in group) for sample in group}
     held_out = [sample for sample in samples if sample.split in (Split.VAL, Split.TEST)]
     return Copies(
-        same_splits=_differing(same, {id(sample): sample.split for sample in samples}),
-        alike_splits=_differing(alike, {id(sample): sample.split for sample in samples}),
-        same_classes=_differing(same, {id(sample): sample.label for sample in samples}),
-        alike_classes=_differing(alike, {id(sample): sample.label for sample in samples}),
+        same_splits=_differing(same, {sample.path: sample.split for sample in samples}),
+        alike_splits=_differing(alike, {sample.path: sample.split for sample in samples}),
+        same_classes=_differing(same, {sample.path: sample.label for sample in samples}),
+        alike_classes=_differing(alike, {sample.path: sample.label for sample in samples}),
         repeated=sum(len(group) for group in alike),
-        tested=sum(id(sample) in learnt for sample in held_out),
+        tested=sum(sample.path in learnt for sample in held_out),
         held_out=len(held_out),
     )
 
@@ -67,5 +68,5 @@ def _groups(samples: Sequence[Sample], keys: Sequence[Hashable]) -> list[Group]:
     return [tuple(group) for group in members.values() if len(group) > 1]
 
 
-def _differing(groups: Sequence[Group], what: Mapping[int, Split | Label | None]) -> tuple[Group, ...]:
-    return tuple(group for group in groups if len({what[id(sample)] for sample in group}) > 1)
+def _differing(groups: Sequence[Group], what: Mapping[Path, Split | Label | None]) -> tuple[Group, ...]:
+    return tuple(group for group in groups if len({what[sample.path] for sample in group}) > 1)

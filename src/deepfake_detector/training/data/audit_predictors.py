@@ -62,16 +62,18 @@ PREDICTORS = (
 )
 """Every single predictor; the joint ones of a level use all of its facts at once."""
 
-JOINT = {
-    Level.FILE: Predictor("joint_file", "all facts about the file", Level.FILE, lambda facts: _all_of(Level.FILE, facts)),
-    Level.PICTURE: Predictor(
-        "joint_picture", "all facts about the picture", Level.PICTURE, lambda facts: _all_of(Level.PICTURE, facts)
-    ),
-}  # fmt: skip
+
+def _joint(level: Level) -> Predictor:
+    singles = [one for one in PREDICTORS if one.level is level]
+    return Predictor(
+        f"joint_{level}",
+        f"all facts about the {level}",
+        level,
+        lambda facts: tuple(value for one in singles for value in one.columns(facts)),
+    )
 
 
-def _all_of(level: Level, facts: Facts) -> tuple[float | str | bool, ...]:
-    return tuple(value for one in PREDICTORS if one.level is level for value in one.columns(facts))
+JOINT = tuple(_joint(level) for level in Level)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +107,7 @@ def predict_label(predictor: Predictor, pictures: Judged, resampling: Resampling
     table = _table([predictor.columns(facts) for facts in pictures.facts])
     if (table == table[0]).all():
         return Estimate(0.5, reason="the same for all pictures")
-    joint = predictor in JOINT.values()
+    joint = predictor in JOINT
     return estimate_auc(pictures, _out_of_fold(table, pictures, joint, resampling.seed), resampling)
 
 

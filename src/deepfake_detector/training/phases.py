@@ -88,7 +88,8 @@ def train_head(training: Training, state: State) -> State:
     save_network(training.network, training.folder / BEST_FILE)
     state = replace(state, phase=FINE, epoch=0, step=0, checks_without_gain=0)
     state = save_state(training.folder, state, training.network.variables)
-    training.callback.on_check(state.checks)
+    if state.checks:  # none where the phase is left out
+        training.callback.on_check(state.checks)
     forget_features(training.folder)
     return state
 

@@ -226,6 +226,7 @@ class Detector:
             real_below=p_fake(bounds.real_below, settings.prior),
             prior=settings.prior,
             faces=bounds.faces,
+            all_faces=settings.all_faces,
         )
 
 

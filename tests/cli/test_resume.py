@@ -41,7 +41,6 @@ def test_an_answer_is_found_by_the_bytes_of_the_input(path, model, line, astrona
     copy = tmp_path / "other name.png"
     copy.write_bytes((photos / "a.jpg").read_bytes())
     with ResumeFile(path, model, SETTINGS) as file:
-        assert len(file) == 1
         for item in (InputItem(str(copy)), InputItem("-", data=copy.read_bytes())):
             sha256 = file.find(item)
             assert sha256 == astronaut_report.input.sha256
@@ -68,7 +67,7 @@ def test_a_half_written_last_line_is_cut_off(path, model, line, astronaut_report
     other = to_json(replace(astronaut_report, input=replace(astronaut_report.input, sha256="0" * 64))).encode()
     path.write_bytes(line + other[:cut])
     with ResumeFile(path, model, SETTINGS) as file:
-        assert len(file) == 1
+        assert file.answer(astronaut_report.input.sha256) == astronaut_report
         file.append(astronaut_report, to_json(astronaut_report))
     assert path.read_bytes() == line + line
 
@@ -76,7 +75,7 @@ def test_a_half_written_last_line_is_cut_off(path, model, line, astronaut_report
 def test_a_whole_last_line_without_its_end_is_kept(path, model, line, astronaut_report):
     path.write_bytes(line.rstrip())
     with ResumeFile(path, model, SETTINGS) as file:
-        assert len(file) == 1
+        assert file.answer(astronaut_report.input.sha256) == astronaut_report
         file.append(astronaut_report, to_json(astronaut_report))
     assert path.read_bytes() == line + line
 
@@ -103,13 +102,14 @@ def test_answers_of_another_model_or_setting_are_refused(path, model, line):
         ResumeFile(path, model, AnalysisSettings(OperatingPoint.FPR1))
     with pytest.raises(ConfigError, match=r"prior 0\.5, now it is 0\.1"):
         ResumeFile(path, model, AnalysisSettings(prior=0.1))
+    with pytest.raises(ConfigError, match="all faces False, now it is True"):
+        ResumeFile(path, model, AnalysisSettings(all_faces=True))
 
 
 def test_a_failure_is_tried_again_but_not_said_twice(path, model):
     failure = Failure("a.jpg", "missing_extra", "HEIC needs the extra [heic]", "0" * 64)
     for _ in range(2):
         with ResumeFile(path, model, SETTINGS) as file:
-            assert len(file) == 0
             file.append(failure, to_json(failure))
     assert len(path.read_text().splitlines()) == 1
     with ResumeFile(path, model, SETTINGS) as file:

@@ -72,7 +72,7 @@ def test_a_report_travels_between_processes():
         verdict=Verdict.NO_FACE,
         p_fake=None,
         kind=None,
-        decision=Decision(OperatingPoint.FPR5, 0.05, 0.7, 0.5, 0.5, 0),
+        decision=Decision(OperatingPoint.FPR5, 0.05, 0.7, 0.5, 0.5, 0, False),
         timings={"decode": 0.1},
     )
     assert pickle.loads(pickle.dumps(report)) == report

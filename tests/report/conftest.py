@@ -44,7 +44,7 @@ def _report(verdict: Verdict = Verdict.FAKE, p_fake: float | None = 0.9, **chang
         "verdict": verdict,
         "p_fake": p_fake,
         "kind": Kind.GENERATED if verdict is Verdict.FAKE else None,
-        "decision": Decision(OperatingPoint.FPR5, 0.05, 0.8, 0.4, 0.5, len(faces)),
+        "decision": Decision(OperatingPoint.FPR5, 0.05, 0.8, 0.4, 0.5, len(faces), False),
         "faces": faces,
         "warnings": ("only the first of 3 frames was analysed",),
         "timings": {"decode": 0.01, "find": 0.2, "score": 0.03},
@@ -74,5 +74,5 @@ def unsure_report() -> Report:
         _face(0.3, Verdict.UNCERTAIN, quality=bad, box=Box(-5.0, -5.0, 50.0, 50.0)),
         _face(0.97, Verdict.UNCERTAIN, quality=small, box=Box(112.0, 90.0, 8.0, 9.0), considered=False),
     )
-    decision = Decision(OperatingPoint.FPR1, 0.01, 0.9, 0.4, 0.1, 2)
+    decision = Decision(OperatingPoint.FPR1, 0.01, 0.9, 0.4, 0.1, 2, False)
     return _report(Verdict.UNCERTAIN, 0.6, faces=faces, decision=decision, kind=None)

@@ -21,7 +21,7 @@ class ResumeFile:
 
     Only the places of the answers are kept in memory. A last line that was written half (the power went) is cut off;
     inputs that failed are tried again. Raises ConfigError if the file cannot be used, or if its answers come from
-    another model, operating point or prior, which must not be mixed.
+    another model or other settings, which must not be mixed.
     """
 
     def __init__(self, path: Path, model_sha256: str, settings: AnalysisSettings) -> None:
@@ -39,9 +39,6 @@ class ResumeFile:
         except BaseException:
             self._stream.close()
             raise
-
-    def __len__(self) -> int:
-        return len(self._places)
 
     def find(self, item: InputItem) -> str | None:
         """The SHA-256 of an input that has an answer in the file, or None."""
@@ -119,6 +116,7 @@ class ResumeFile:
             ("model (SHA-256)", report.model.sha256, self._model_sha256),
             ("operating point", decision.operating_point.value, here.operating_point.value),
             ("prior", decision.prior, here.prior),
+            ("all faces", decision.all_faces, here.all_faces),
         )
         for name, then, now in then_and_now:
             if then != now:

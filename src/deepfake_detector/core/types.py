@@ -217,7 +217,7 @@ class Decision:
     ``threshold`` is the calibrated probability (at ``prior``) from which on a face is called fake;
     ``real_below`` the one under which it is called real; between them it is uncertain.
     ``fpr`` is the share of real pictures that this threshold calls fake on the data it was fitted on, and
-    ``faces`` the number of faces that it was corrected for.
+    ``faces`` the number of faces that it was corrected for; ``all_faces`` says whether background faces count.
     """
 
     operating_point: OperatingPoint
@@ -226,6 +226,7 @@ class Decision:
     real_below: float
     prior: float
     faces: int
+    all_faces: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class DecisionRecord(_Record):
     real_below: Share = Field(description="Under this p_fake a face is called real.")
     prior: Share = Field(description="The share of fakes that the probabilities assume.")
     faces: int = Field(ge=0, description="The number of faces that the threshold was corrected for.")
+    all_faces: bool = Field(description="True if background faces count for the picture's verdict.")
 
 
 class InputRecord(_Record):

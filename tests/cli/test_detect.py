@@ -140,6 +140,8 @@ def test_whole_picture_model(deepfake, tiny_whole_bundle, photos):
         (["--operating-point", "fpr2", "x.jpg"], "fpr10"),
         (["--fail-on", "fakes", "x.jpg"], "fake, uncertain, error"),
         (["--html", "a.jpg", "x.jpg"], ".html"),
+        (["--html", "r.html", "--resume", "./r.html", "x.jpg"], "give --resume another file"),
+        (["--output", "out", "--resume", "out/report.jsonl", "x.jpg"], "give --resume another file"),
         (["--nonsense", "x.jpg"], "--nonsense"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -35,14 +36,24 @@ class Format(StrEnum):
         return self is not Format.TABLE
 
 
+FOLDER_FILES = ("report.jsonl", "report.json", "report.csv", "report.html")
+"""What ``--output`` writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where the answers go."""
+    """Where the answers go. Raises typer.BadParameter if one output would overwrite the answers of an earlier run."""
 
     stdout: Format
     html: Path | None
     folder: Path | None
     resume: Path | None
+
+    def __post_init__(self) -> None:
+        written = [self.html] if self.html else []
+        written += [self.folder / name for name in FOLDER_FILES] if self.folder else []
+        if self.resume and os.path.realpath(self.resume) in map(os.path.realpath, written):
+            raise typer.BadParameter(f"{self.resume} would be overwritten by the report; give --resume another file")
 
 
 def check_fail_on(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol, TextIO
 
 from deepfake_detector.cli.answers import Answer
 from deepfake_detector.cli.console import print_table
-from deepfake_detector.cli.detect_options import Format
+from deepfake_detector.cli.detect_options import FOLDER_FILES, Format
 from deepfake_detector.core.errors import ConfigError, DeepfakeDetectorError
 from deepfake_detector.core.settings import Limits
 from deepfake_detector.core.types import Failure
@@ -154,20 +154,17 @@ def html_file(path: Path, options: HtmlOptions) -> Iterator[Sink]:
 
 @contextmanager
 def output_folder(folder: Path, options: HtmlOptions) -> Iterator[tuple[Sink, ...]]:
-    """``report.json``, ``report.jsonl``, ``report.csv`` and ``report.html`` in a folder, which is made if needed.
-
-    Raises ConfigError if they cannot be written.
-    """
+    """FOLDER_FILES in a folder, which is made if needed. Raises ConfigError if they cannot be written."""
+    *texts, page = FOLDER_FILES
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lines, array, rows = (
-                stack.enter_context((folder / f"report.{ending}").open("w", encoding="utf-8", newline="\n"))
-                for ending in ("jsonl", "json", "csv")
+                stack.enter_context((folder / name).open("w", encoding="utf-8", newline="\n")) for name in texts
             )
         except OSError as error:
             raise _unwritable(folder, error) from error
-        html = stack.enter_context(html_file(folder / "report.html", options))
+        html = stack.enter_context(html_file(folder / page, options))
         json_array = JsonArray(array)
         stack.callback(json_array.close)
         yield JsonLines(lines), json_array, CsvRows(rows), html

@@ -8,7 +8,6 @@ from deepfake_detector.report.text import (
     KIND_WORDS,
     TRACE_WORDS,
     VERDICT_WORDS,
-    deciding_face,
     face_reasons,
     percent,
     printable,
@@ -48,11 +47,6 @@ def test_reasons(make_report, unsure_report):
 def test_a_background_face_gives_no_reason_for_the_picture_but_one_for_itself(unsure_report):
     assert "face too small" not in reasons(unsure_report)
     assert face_reasons(unsure_report.faces[2]) == ("face too small", "background face, left out")
-
-
-def test_deciding_face_is_the_most_suspicious_that_counts(unsure_report, make_report):
-    assert deciding_face(unsure_report) is unsure_report.faces[0]
-    assert deciding_face(make_report(Verdict.NO_FACE, None)) is None
 
 
 def test_sentences(make_report, make_face, unsure_report):

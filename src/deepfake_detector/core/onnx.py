@@ -15,10 +15,10 @@ STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 MAX_MODEL_BYTES = 1024 * 1024 * 1024
 
 
-def read_model(path: Path, sha256: str | None) -> bytes:
-    """Read an ONNX file and check its SHA-256 (hexadecimal); without a hash, check what the file may do instead.
+def read_model(path: Path, sha256: str) -> bytes:
+    """Read an ONNX file and check its SHA-256 (hexadecimal).
 
-    Raises ModelNotFoundError, ModelTamperedError or UnsafeModelError.
+    Raises ModelNotFoundError, ModelTamperedError, or UnsafeModelError for a file that is far too large.
     """
     try:
         if path.stat().st_size > MAX_MODEL_BYTES:
@@ -26,12 +26,11 @@ def read_model(path: Path, sha256: str | None) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise ModelNotFoundError(f"cannot read the model file {path}: {error.strerror or error}") from error
-    if sha256 is not None:
-        found = hashlib.sha256(data).hexdigest()
-        if found != sha256:
-            raise ModelTamperedError(
-                f"{path} has SHA-256 {found}, expected {sha256}; get the bundle again from where it came from"
-            )
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise ModelTamperedError(
+            f"{path} has SHA-256 {found}, expected {sha256}; get the bundle again from where it came from"
+        )
     return data
 
 

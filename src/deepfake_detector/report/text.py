@@ -71,12 +71,6 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
-def deciding_face(report: Report) -> Face | None:
-    """The most suspicious of the faces that the picture's verdict considers."""
-    faces = [face for face in report.faces if face.considered]
-    return max(faces, key=lambda face: face.p_fake, default=None)
-
-
 def face_reasons(face: Face) -> tuple[str, ...]:
     """Why a face is not judged, or why it is left out; empty where nothing is to be said."""
     reasons = tuple(ISSUE_WORDS[issue] for issue in face.quality.issues)

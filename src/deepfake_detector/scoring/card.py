@@ -11,7 +11,6 @@ from deepfake_detector.core.types import CropMode, CropRule
 CARD_SCHEMA_VERSION = 1
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class _Strict(BaseModel):

@@ -62,9 +62,10 @@ class _Page(HTMLParser):
 def write(tmp_path):
     def write(*pairs, expected=None, model=MODEL):
         path = tmp_path / "report.html"
-        with HtmlReport(path, model, expected or len(pairs), CREATED) as report:
-            for outcome, image in pairs:
-                report.add(outcome, image)
+        report = HtmlReport(path, model, expected or len(pairs), CREATED)
+        for outcome, image in pairs:
+            report.add(outcome, image)
+        report.close()
         return path.read_text(encoding="utf-8")
 
     return write
@@ -208,9 +209,9 @@ def test_a_page_without_a_model_or_pictures(write, make_report):
 def test_nothing_is_written_if_the_work_breaks_off(tmp_path, make_report):
     path = tmp_path / "report.html"
     path.write_text("the old one")
-    with pytest.raises(KeyboardInterrupt), HtmlReport(path, MODEL, 1, CREATED) as report:
-        report.add(make_report(), None)
-        raise KeyboardInterrupt
+    report = HtmlReport(path, MODEL, 1, CREATED)
+    report.add(make_report(), None)
+    report.discard()
     assert path.read_text() == "the old one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
 

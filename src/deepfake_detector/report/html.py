@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING
 
 from deepfake_detector._version import __version__
 from deepfake_detector.core.types import REPORT_SCHEMA_VERSION, ImageArray, Outcome
@@ -88,8 +87,7 @@ class HtmlReport:
     """Writes a report picture by picture; the file appears whole when ``close`` is called, or not at all.
 
     ``expected`` is the number of inputs: above 50 of them, thumbnails are embedded in place of pictures. Memory
-    stays flat, since what was added waits in temporary files. Used as a context manager it closes at the end, and
-    throws the unfinished report away if an exception leaves the block.
+    stays flat, since what was added waits in temporary files.
     """
 
     def __init__(self, target: Path, model: ModelSummary | None, expected: int, created: datetime) -> None:
@@ -133,17 +131,6 @@ class HtmlReport:
         """Forget what was added, and write nothing."""
         self._rows.close()
         self._pictures.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
 
     @staticmethod
     def _copy(spool: IO[str], stream: IO[str]) -> None:

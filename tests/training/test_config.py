@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.training.config import TrainConfig, check_config, dump_config, load_config
+from deepfake_detector.training.data.synthetic import SyntheticConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -50,7 +51,10 @@ def test_written_back_the_same(file, tmp_path):
         ("trian.epochs=3", "unknown key 'trian'; did you mean 'train'"),
         ("augment.jpeg.qualty=3", "unknown key 'augment.jpeg.qualty'; did you mean 'quality'"),
         ("augment.zzz=3", "unknown key 'augment.zzz'; known are "),
-        ("model.head={dens: [3]}", "dense"),
+        ("model.head={dens: [3]}", "model.head.dense is missing.*unknown key 'model.head.dens'; did you mean 'dense'"),
+        ("model.head=dense", "model.head: Input should be 'linear'"),
+        ("synthetic.recipes.selfblend=1", "unknown key 'synthetic.recipes.selfblend'; did you mean 'self_blend'"),
+        ("synthetic.recipes={self_blend: 0, swap: 0, part_swap: 0}", "all recipes have the share 0"),
         ("train.epochs=-1", "train.epochs: .*greater than or equal to 0.*got -1"),
         ("train.epochs=many", "train.epochs: .*integer"),
         ("data.size=225", "multiple of 32"),
@@ -71,7 +75,7 @@ def test_mistakes_are_named(file, override, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("[1, 2]", "holds no settings"), ("a: [", "is not YAML"), ("name: x", "data: Field required")]
+    ("text", "message"), [("[1, 2]", "holds no settings"), ("a: [", "is not YAML"), ("name: x", "data is missing")]
 )
 def test_files_that_are_no_config(tmp_path, text, message):
     (tmp_path / "x.yaml").write_text(text)
@@ -116,9 +120,10 @@ def documented(section):
     return dict(re.findall(r"^\| `([^`]+)` \| `?([^|]*?)`? \|", part, re.MULTILINE))
 
 
-@pytest.mark.parametrize("section", ["data", "model", "head", "train", "loss", "calibration", "card"])
+@pytest.mark.parametrize("section", ["data", "synthetic", "model", "head", "train", "loss", "calibration", "card"])
 def test_every_setting_is_documented_with_its_default(section):
-    fields = TrainConfig.model_fields[section].annotation.model_fields
+    annotation = TrainConfig.model_fields[section].annotation
+    fields = (SyntheticConfig if section == "synthetic" else annotation).model_fields
     rows = documented(section)
     assert list(rows) == list(fields)
     for name, field in fields.items():
@@ -127,6 +132,7 @@ def test_every_setting_is_documented_with_its_default(section):
             continue
         default = field.get_default(call_default_factory=True)
         value = list(default) if isinstance(default, tuple) else default
+        value = value.model_dump() if isinstance(value, BaseModel) else value
         shown = yaml.safe_load(rows[name])
         assert shown == (str(value) if isinstance(value, str | Path) else value), name
 

@@ -229,9 +229,15 @@ def _override(content: dict[str, Any], override: str) -> None:
     place[keys[-1]] = _parse(value, f"--set {override!r}")
 
 
+_CHOICES = ("literal['linear']", DenseHead.__name__)
+
+
 def _explained(problem: Any) -> str:
-    location = [str(part) for part in problem["loc"]]
+    # Of a setting that may be a word or a section, pydantic names the choice, too; nobody has written that.
+    location = [str(part) for part in problem["loc"] if part not in _CHOICES]
     name = ".".join(location)
+    if problem["type"] == "missing":
+        return f"{name} is missing, and has no default"
     if problem["type"] != "extra_forbidden":
         # YAML reads off, no and 1.0 as something else than text.
         hint = "; put it in quotes" if problem["type"] == "string_type" else ""

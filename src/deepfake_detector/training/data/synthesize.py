@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepfake_detector.core.types import FloatArray, ImageArray
 from deepfake_detector.faces.mesh import REGIONS
@@ -18,11 +18,17 @@ from deepfake_detector.training.data.masks import PARTS, deform, face_width, hul
 class SynthesisConfig(BaseModel):
     """How often each recipe is used; the shares are relative and need not add up to 1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     self_blend: float = Field(default=0.6, ge=0.0, description="self-blended faces (Shiohara & Yamasaki 2022)")
     swap: float = Field(default=0.25, ge=0.0, description="the face of a similar person, laid over by landmarks")
     part_swap: float = Field(default=0.15, ge=0.0, description="eyes, nose or mouth of a similar person")
+
+    @model_validator(mode="after")
+    def _check(self) -> SynthesisConfig:
+        if not any(getattr(self, name) for name in type(self).model_fields):
+            raise ValueError("all recipes have the share 0; give one of them more")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,6 @@ Recipe = Callable[[MeshedFace, MeshedFace, np.random.Generator], Synthetic]
 def synthesize(target: MeshedFace, partner: MeshedFace, config: SynthesisConfig, rng: np.random.Generator) -> Synthetic:
     """Make one fake from ``target``, with the face of ``partner`` (somebody else's) where the recipe needs one."""
     shares = np.array([getattr(config, name) for name in RECIPES], dtype=np.float64)
-    if shares.sum() <= 0.0:
-        raise ValueError("all recipes have the share 0; give one of them more")
     name = list(RECIPES)[int(rng.choice(len(shares), p=shares / shares.sum()))]
     return RECIPES[name](target, partner, rng)
 

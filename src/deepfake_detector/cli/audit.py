@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_detector.cli.console import console, progress_bars
+from deepfake_detector.cli.console import console, print_table, progress_bars
 from deepfake_detector.cli.exitcodes import ExitCode
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.data.audit import Audit, AuditOptions, Finding
@@ -57,11 +57,11 @@ def show(found: Audit, page: Path) -> None:
     """A table and sentences for the terminal."""
     out = console(sys.stdout)
     if any(part.guesses for part in found.parts):
-        out.print(_table(found))
+        print_table(sys.stdout, _table(found))
     out.print(HEADLINES[found.finding])
     for sentence in summary(found):
-        out.print(f"• {sentence}", soft_wrap=True, markup=False)
-    out.print(f"written to {page.parent}; open {page}", soft_wrap=True, markup=False)
+        out.print(f"• {sentence}", soft_wrap=True)
+    out.print(f"written to {page.parent}; open {page}", soft_wrap=True)
 
 
 def _table(found: Audit) -> Table:

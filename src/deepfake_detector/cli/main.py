@@ -25,6 +25,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "split": ("deepfake_detector.cli.split", "split", "Split Real and Fake pictures into train, val and test."),
     "faces": ("deepfake_detector.cli.faces", "faces", "Cut the largest face out of each picture, without loss."),
     "audit": ("deepfake_detector.cli.audit", "audit", "Look for shortcuts, copies and gaps in labelled pictures."),
+    "preview-data": (
+        "deepfake_detector.cli.preview_data",
+        "preview_data",
+        "Draw contact sheets of what a network would be shown.",
+    ),
     "train": ("deepfake_detector.cli.train", "train", "Train a model on Real and Fake pictures, or go on with a run."),
     "evaluate": ("deepfake_detector.cli.evaluate", "evaluate", "Measure a model on labelled pictures."),
     "export": ("deepfake_detector.cli.export", "export", "Write the bundle of a finished run somewhere else."),

@@ -55,8 +55,8 @@ def _leaks(audit: Audit) -> list[str]:
         if found:
             sentences.append(
                 f"In {place(part)}, {_listed(found)} tell{'s' if len(found) == 1 else ''} real from fake without a "
-                "look at the faces. A network trained on this learns that, and fails on other pictures. Save both classes "
-                "by one path: the same crop, size, format and quality."
+                "look at the faces. A network trained on this learns that, and fails on other pictures. Save both "
+                "classes by one path: the same crop, size, format and quality."
             )
     return sentences + (_only_pooled(audit) if sentences else [])
 
@@ -84,7 +84,9 @@ def _warnings(audit: Audit) -> list[str]:
 def _of(part: Part, finding: Finding) -> list[Guess]:
     found = [guess for guess in part.guesses if guess.finding is finding]
     single = [guess for guess in found if guess.predictor not in JOINT]
-    return sorted(single or found, key=lambda guess: -(guess.auc.value or 0.0))
+    best = max((guess.auc.value or 0.0 for guess in single), default=0.0)
+    joint = [guess for guess in found if guess.predictor in JOINT and (guess.auc.value or 0.0) > best]
+    return sorted([*single, *joint], key=lambda guess: -(guess.auc.value or 0.0))
 
 
 def _listed(guesses: Sequence[Guess]) -> str:

@@ -89,17 +89,17 @@ class CropLoader:
         self.config = config or LoaderConfig()
         self.augmenter: Augmenter | None = make_augmenter(augment) if augment else None
         self.synthetic = synthetic
-        self._samples = (*(crop.sample for crop in crops), *(synthetic.samples if synthetic else ()))
-        weights = class_weights(self._samples) if self.config.class_weights else None
-        self.targets = targets(self._samples, weights)
+        self.samples = (*(crop.sample for crop in crops), *(synthetic.samples if synthetic else ()))
+        weights = class_weights(self.samples) if self.config.class_weights else None
+        self.targets = targets(self.samples, weights)
         self._memory = _Memory(self.config.memory_mb)
 
     def indices(self, epoch: int) -> Indices:
         """Which samples the epoch shows, in its order: crops by their number, then synthesised fakes."""
         if not self.config.shuffle:
-            return np.arange(len(self._samples), dtype=np.int64)
+            return np.arange(len(self.samples), dtype=np.int64)
         rng = stream(self.config.seed, epoch, _ORDER)
-        return epoch_indices(self._samples, self.config.balance, rng)
+        return epoch_indices(self.samples, self.config.balance, rng)
 
     def steps(self, epoch: int = 0) -> int:
         """How many batches the epoch has; the last may be smaller."""

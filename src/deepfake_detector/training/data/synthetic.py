@@ -14,7 +14,13 @@ from deepfake_detector.core.types import FloatArray, ImageArray, Kind
 from deepfake_detector.training.data.blend import disturb
 from deepfake_detector.training.data.crops import CachedCrop
 from deepfake_detector.training.data.samples import SYNTHETIC, Label, Sample, near_miss
-from deepfake_detector.training.data.synthesize import MeshedFace, SynthesisConfig, similar_partner, synthesize
+from deepfake_detector.training.data.synthesize import (
+    MeshedFace,
+    SynthesisConfig,
+    Synthetic,
+    similar_partner,
+    synthesize,
+)
 
 Read = Callable[[int], ImageArray]
 
@@ -57,12 +63,16 @@ class SyntheticFakes:
 
     def fake(self, number: int, read: Read, rng: np.random.Generator) -> ImageArray:
         """The fake ``number`` (0 … len(sources)), uint8 RGB of its source's shape; ``read`` gives a crop's pixels."""
+        return self.make(number, read, rng).pixels
+
+    def make(self, number: int, read: Read, rng: np.random.Generator) -> Synthetic:
+        """As ``fake``, with the mask and the real picture to show beside it."""
         source = self.sources[number]
         drawn = [self.sources[int(k)] for k in rng.integers(len(self.sources), size=self.config.candidates)]
         mesh = self._meshes[source]
         partner = drawn[similar_partner(mesh, [self._meshes[i] for i in drawn])]
         target, other = (MeshedFace(read(i), self._meshes[i]) for i in (source, partner))
-        return synthesize(target, other, self.config.recipes, rng).pixels
+        return synthesize(target, other, self.config.recipes, rng)
 
     def plain(self, index: int, pixels: ImageArray, rng: np.random.Generator) -> ImageArray:
         """A real as it is, or with the plain changes that the surroundings of self-blended faces have."""

@@ -214,7 +214,7 @@ def border_share(gray: Gray) -> float:
     top, bottom = _lines(gray), _lines(gray[::-1])
     left, right = _lines(gray.T), _lines(gray.T[::-1])
     inner = max(0, height - top - bottom) * max(0, width - left - right)
-    return 1.0 - inner / (height * width)
+    return float(1.0 - inner / (height * width))
 
 
 def _lines(gray: Gray) -> int:

@@ -87,7 +87,7 @@ class Judged:
     def where(self, chosen: NDArray[np.bool_]) -> Judged:
         """The pictures where ``chosen`` (N,) is true; groups are numbered anew."""
         numbers = np.unique(self.groups[chosen], return_inverse=True)[1].astype(np.int64)
-        return Judged([self.facts[i] for i in np.flatnonzero(chosen)], self.labels[chosen], numbers)
+        return Judged([self.facts[i] for i in np.flatnonzero(chosen).tolist()], self.labels[chosen], numbers)
 
     def too_few(self) -> str | None:
         """Why nothing can be said of these pictures; None if it can."""

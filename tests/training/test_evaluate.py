@@ -348,6 +348,9 @@ def test_bare_command_takes_the_newest_run_and_its_data(colours, tiny_model, tin
         os.utime(folder / "card.json", (1e9 - age, 1e9 - age))
     assert newest_run() == newest_run(tmp_path / "outputs").relative_to(tmp_path)
     assert find_model(None).bundle.card.version == "0.0.0"
+    assert find_model("outputs/older/bundle").config is None
+    (tmp_path / "outputs/older/run.json").write_text("{}")
+    assert find_model("outputs/older/bundle").config.name == "older"
     assert main(["evaluate", "--bootstrap", "20"]) == 0
     said = capsys.readouterr().out
     assert "ROC-AUC" in said

@@ -52,15 +52,19 @@ class ModelSource:
 def find_model(model: str | Path | None, outputs: Path = OUTPUTS) -> ModelSource:
     """A bundle's folder, a run folder, the name of a shipped model, or None for the newest run under ``outputs``.
 
+    A bundle that lies in its run comes with the run's config, too: only that tells how data without a split was split.
     Raises ModelError or ConfigError.
     """
     if model is None:
         model = newest_run(outputs)
     run = RunFolder(Path(model))
+    around = RunFolder(run.path.parent)
+    if around.bundle == run.path and around.record_file.is_file():
+        run = around
     if str(model) in SHIPPED or not run.config_file.is_file():
         return ModelSource(str(model), load_bundle(model))
     if not (run.bundle / CARD_FILE).is_file():
-        raise ModelNotFoundError(f"the run {model} has no bundle yet; let it finish, or run: deepfake export {model}")
+        raise ModelNotFoundError(f"the run {model} has no bundle yet; go on with: deepfake train --resume {model}")
     return ModelSource(str(model), load_bundle(run.bundle), run.config())
 
 

@@ -38,7 +38,6 @@ EXTRAS = {
         "scipy": "scipy",
         "matplotlib": "matplotlib",
         "seaborn": "seaborn",
-        "pandas": "pandas",
         "pyyaml": "yaml",
         "imagehash": "imagehash",
         "tensorboard": "tensorboard",

@@ -30,14 +30,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "preview_data",
         "Draw contact sheets of what a network would be shown.",
     ),
-    "train": ("deepfake_detector.cli.train", "train", "Train a model on Real and Fake pictures, or go on with a run."),
+    "train": ("deepfake_detector.cli.train", "train", "Train a model on Real and Fake pictures."),
     "evaluate": ("deepfake_detector.cli.evaluate", "evaluate", "Measure a model on labelled pictures."),
     "export": ("deepfake_detector.cli.export", "export", "Write the bundle of a finished run somewhere else."),
 }
 
 # The modules of the extra [train]; without it, a command that needs one of them says how to get it.
 TRAIN_MODULES = frozenset(
-    {"tensorflow", "keras", "tf2onnx", "sklearn", "scipy", "matplotlib", "seaborn", "pandas", "yaml", "imagehash"}
+    {"tensorflow", "keras", "tf2onnx", "sklearn", "scipy", "matplotlib", "seaborn", "yaml", "imagehash"}
 )
 
 

@@ -9,22 +9,30 @@ from pathlib import Path
 import numpy as np
 
 from deepfake_detector.core.errors import ConfigError, DataError
-from deepfake_detector.core.types import CropMode, Kind
+from deepfake_detector.core.types import CropMode
 from deepfake_detector.training.calibrate import MIN_PER_CLASS
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.config import ClassWeight, DataConfig, TrainConfig
-from deepfake_detector.training.data.crops import CachedCrop, CropOptions, build_crops
+from deepfake_detector.training.data.crops import CachedCrop, CropIndex, CropOptions, build_crops
 from deepfake_detector.training.data.dataloader import CropLoader, LoaderConfig
 from deepfake_detector.training.data.manifest import read_data
 from deepfake_detector.training.data.meshes import build_meshes
-from deepfake_detector.training.data.samples import SYNTHETIC, Label, Progress, Sample, Split, fingerprint, near_miss
+from deepfake_detector.training.data.samples import (
+    SYNTHETIC,
+    Label,
+    Progress,
+    Sample,
+    Split,
+    fingerprint,
+    kind_target,
+    near_miss,
+)
 from deepfake_detector.training.data.sampling import BalanceConfig
 from deepfake_detector.training.data.synthetic import SyntheticFakes
 from deepfake_detector.training.fitdata import FitData
 from deepfake_detector.training.run import Count
 from deepfake_detector.training.selection import Known
 
-KIND_NUMBERS = {Kind.MANIPULATED: 0, Kind.GENERATED: 1}
 TRAIN, VALIDATION, FOREIGN = "train", "validation", "foreign validation"
 
 
@@ -34,9 +42,9 @@ class Prepared:
 
     fit: FitData
     loader: CropLoader
+    index: CropIndex
     fingerprint: str
     counts: tuple[Count, ...]
-    skipped: dict[str, int]
 
 
 def need_source(source: Path) -> None:
@@ -59,9 +67,9 @@ def prepare(config: TrainConfig, callback: Callback) -> Prepared:
     return Prepared(
         fit=FitData(_train_loader(train, config, callback), loader, known_of(validation)),
         loader=loader,
+        index=index,
         fingerprint=fingerprint(samples),
         counts=tuple(count for part in _PARTS for count in _counts(part, parts[part])),
-        skipped=dict(index.reasons()),
     )
 
 
@@ -104,7 +112,7 @@ def part_of(sample: Sample, data: DataConfig) -> str:
 def known_of(crops: Sequence[CachedCrop]) -> Known:
     """The truth about crops, in their order."""
     samples = [crop.sample for crop in crops]
-    kinds = [KIND_NUMBERS[sample.kind] if sample.label and sample.kind else -1 for sample in samples]
+    kinds = [-1 if (kind := kind_target(sample)) is None else kind for sample in samples]
     return Known(
         labels=np.array([int(sample.label) for sample in samples], dtype=np.int64),
         kinds=np.array(kinds, dtype=np.int64),

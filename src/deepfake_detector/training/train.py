@@ -144,12 +144,14 @@ def _record(run: RunFolder, config: TrainConfig, prepared: Prepared) -> None:
         if old.data_fingerprint != prepared.fingerprint:
             raise ConfigError(f"the data of {run.path} has changed since it began; start a new run")
         return
-    record = new_record(run, config.seed, prepared.fingerprint, prepared.counts, prepared.skipped)
+    record = new_record(run, config.seed, prepared.fingerprint, prepared.counts, dict(prepared.index.reasons()))
     run.write_record(record)
     for count in prepared.counts:
         logger.info("%s, %s: %d real, %d fake", count.part, count.set or "pictures", count.real, count.fake)
-    for reason, number in prepared.skipped.items():
-        logger.warning("%d pictures skipped: %s", number, reason)
+    for skip in prepared.index.skipped:
+        logger.info("skipped %s: %s", skip.path, skip.reason)
+    for reason, number in record.skipped.items():
+        logger.warning("%d pictures skipped: %s; train.log names them", number, reason)
 
 
 def _predictions(prepared: Prepared, result: FitResult, config: TrainConfig) -> list[Prediction]:

@@ -10,7 +10,7 @@ from deepfake_detector.faces.align import crop
 from deepfake_detector.media.image import load_image
 from deepfake_detector.training.data.augment_config import AugmentConfig
 from deepfake_detector.training.data.crops import CropOptions, build_crops
-from deepfake_detector.training.data.dataloader import CLASS_NAMES, KIND_NAMES, CropLoader, LoaderConfig, make_dataset
+from deepfake_detector.training.data.dataloader import CropLoader, LoaderConfig
 from deepfake_detector.training.data.samples import Label, Sample
 from deepfake_detector.training.data.sampling import BalanceConfig
 
@@ -83,7 +83,6 @@ def test_shapes_types_and_targets(cached):
     np.testing.assert_array_equal(weights["fake"], np.float32([1, 1, 1, 1, 1]))
     np.testing.assert_array_equal(weights["kind"], np.float32([0, 1, 1, 0, 1]))
     assert answers["fake"].dtype == weights["kind"].dtype == np.float32
-    assert (CLASS_NAMES[Label.FAKE], KIND_NAMES[1]) == ("fake", "generated")
 
 
 def test_class_weights_give_both_classes_the_same_mass(cached):
@@ -142,11 +141,6 @@ def test_the_same_sample_twice_in_an_epoch_is_changed_in_two_ways(cached):
     loader = CropLoader(cached, RULE, LoaderConfig(), AugmentConfig())
     assert (loader.example(0, 0, 1) != loader.example(0, 0, 2)).any()
     np.testing.assert_array_equal(loader.example(0, 0, 1), loader.example(0, 0, 1))
-
-
-def test_make_dataset_is_the_epoch_of_a_loader(cached):
-    direct = next(iter(make_dataset(cached, RULE, LoaderConfig(seed=2), epoch=1)))[0].numpy()
-    np.testing.assert_array_equal(direct, batches(CropLoader(cached, RULE, LoaderConfig(seed=2)), 1)[0][0])
 
 
 def test_nothing_to_load_and_the_wrong_rule_are_refused(cached):

@@ -10,22 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepfake_detector.core.errors import DataError
-from deepfake_detector.core.types import CropMode, CropRule, FloatArray, ImageArray, Kind
+from deepfake_detector.core.types import CropMode, CropRule, FloatArray, ImageArray
 from deepfake_detector.faces.align import Matrix, crop, face_matrix, warp, whole_matrix, window
 from deepfake_detector.training.data.augment import Augmenter, make_augmenter, stream
 from deepfake_detector.training.data.augment_config import AugmentConfig
 from deepfake_detector.training.data.crops import CachedCrop, read_cached
-from deepfake_detector.training.data.samples import Label, Sample
+from deepfake_detector.training.data.samples import Label, Sample, kind_target
 from deepfake_detector.training.data.sampling import BalanceConfig, Indices, class_weights, epoch_indices
 from deepfake_detector.training.data.synthetic import SyntheticFakes
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-CLASS_NAMES = ("real", "fake")
-"""By the number of the class."""
-KIND_NAMES = ("manipulated", "generated")
-"""By the target of the kind head."""
 
 _ORDER = 2**31
 """Stands where the place in the epoch stands in the streams of single pictures: the stream of the order."""
@@ -158,23 +153,12 @@ class CropLoader:
         )
 
 
-def make_dataset(
-    crops: Sequence[CachedCrop],
-    rule: CropRule,
-    config: LoaderConfig | None = None,
-    augment: AugmentConfig | None = None,
-    epoch: int = 0,
-) -> tf.data.Dataset:
-    """The batches of one epoch; see ``CropLoader``, which also gives the others."""
-    return CropLoader(crops, rule, config, augment).epoch_dataset(epoch)
-
-
 def targets(samples: Sequence[Sample], weights: Mapping[Label, float] | None = None) -> Targets:
     """What the two heads should say of each sample, and how much it counts for each."""
-    kinds = [sample.kind if sample.label is Label.FAKE else None for sample in samples]
+    kinds = [kind_target(sample) for sample in samples]
     return Targets(
         fake=np.array([float(sample.label) for sample in samples], dtype=np.float32),
-        kind=np.array([float(kind is Kind.GENERATED) for kind in kinds], dtype=np.float32),
+        kind=np.array([float(kind or 0) for kind in kinds], dtype=np.float32),
         fake_weight=np.array([weights[sample.label] if weights else 1.0 for sample in samples], dtype=np.float32),
         kind_weight=np.array([float(kind is not None) for kind in kinds], dtype=np.float32),
     )

@@ -33,6 +33,9 @@ class Split(StrEnum):
     TEST = "test"
 
 
+KIND_TARGETS = {Kind.MANIPULATED: 0, Kind.GENERATED: 1}
+"""The targets of the kind head."""
+
 LABEL_WORDS = {"real": Label.REAL, "reals": Label.REAL, "fake": Label.FAKE, "fakes": Label.FAKE}
 """Names of folders and words of manifests that mean a class, in small letters."""
 
@@ -57,6 +60,11 @@ class Sample:
     method: str = ""
     group: str = ""
     split: Split | None = None
+
+
+def kind_target(sample: Sample) -> int | None:
+    """What the kind head should say; None for reals, and where the kind is not known."""
+    return KIND_TARGETS[sample.kind] if sample.label is Label.FAKE and sample.kind else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 # Expansion, channels, repeats and first stride of each stage: table 2 of the paper.
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-BLOCKS = tuple(f"block_{number}" for number in range(1, 17))
 
 
 def build(spec: BackboneSpec) -> keras.Model:

@@ -158,7 +158,7 @@ def test_kind_temperature_comes_back():
     assert fit_kind_temperature(raw[:50], np.ones(50)) == 1.0
 
 
-def test_whole_calibration_with_kinds():
+def test_whole_calibration_with_kinds(caplog):
     raw, labels = simulated(3000)
     kinds = np.where(labels == 1, np.arange(3000) % 2, -1)
     kind_logits = (kinds - 0.5) * 4 + np.random.default_rng(0).normal(size=3000) * 8
@@ -167,7 +167,10 @@ def test_whole_calibration_with_kinds():
     )
     assert calibration.kind_temperature > 2.0
     assert [point.fpr for point in calibration.fpr_curve] == list(RATES)
+    caplog.set_level("INFO", "deepfake_detector")
     plain = fit_calibration(raw, labels, sets=["one"] * 3000, out_of_source=False, fitted_on="val")
+    assert "calibrated on val: log loss" in caplog.messages[0]
+    assert caplog.messages[-1] == f"threshold for 0.5 %: set by {(labels == 0).sum()} reals of all sources"
     assert plain.kind_temperature == 1.0
     assert plain.temperature == calibration.temperature
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ MAX_MISSED = 0.10
 MAX_UNCERTAIN = 0.20
 MIN_BAND = math.log(2.0)
 ALL_SOURCES = "all sources"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,25 @@ def fit_calibration(  # noqa: PLR0913 - two heads, their labels, and the three f
     fitted_on: str,
 ) -> Calibration:
     """The calibration alone; see ``fit`` and ``fit_kind_temperature``. Raises DataError."""
-    found = fit(raw_logits, labels, sets=sets, out_of_source=out_of_source, fitted_on=fitted_on).calibration
+    done = fit(raw_logits, labels, sets=sets, out_of_source=out_of_source, fitted_on=fitted_on)
+    _log(done)
+    found = done.calibration
     if kind_logits is None or kind_labels is None:
         return found
     return found.model_copy(update={"kind_temperature": fit_kind_temperature(kind_logits, kind_labels)})
+
+
+def _log(done: CalibrationFit) -> None:
+    logger.info(
+        "calibrated on %s: log loss %.4f, before %.4f; with the 5 %% threshold %.1f %% of the fakes are called real "
+        "and %.1f %% of all uncertain",
+        *(done.calibration.fitted_on, done.loss_after, done.loss_before, 100 * done.missed, 100 * done.uncertain),
+    )
+    for point in done.points:
+        how = "set" if point.measured else "forecast"
+        logger.info(
+            "threshold for %g %%: %s by %d reals of %s", 100 * point.fpr, how, point.reals, point.source or "the data"
+        )
 
 
 def fit(

@@ -48,9 +48,14 @@ def test_from_a_folder_of_pictures_to_a_verdict(folder, capsys):
     assert {part.name for part in (folder / "data").iterdir() if part.is_dir()} == {"train", "val", "test"}
     assert main(split) == 2, "a second split must not overwrite the first"
 
+    broken = Path("data", "train", "Real", "broken.png")
+    broken.write_bytes(b"\x89PNG")
     assert main(["train", "student.yaml", "--set", "train.epochs=2"]) == 0
-    bundle = folder / "outputs" / "student" / "bundle"
+    run = folder / "outputs" / "student"
+    bundle = run / "bundle"
     assert {file.name for file in bundle.iterdir()} == {"model.onnx", "card.json"}
+    assert sum(json.loads((run / "run.json").read_text(encoding="utf-8"))["skipped"].values()) == 1
+    assert f"skipped {broken}: " in (run / "logs" / "train.log").read_text(encoding="utf-8")
 
     assert main(["evaluate", str(bundle), "data", "--output", "measured", "--bootstrap", "50"]) == 0
     figures = json.loads((folder / "measured" / "metrics.json").read_text(encoding="utf-8"))["figures"]

@@ -101,6 +101,11 @@ def test_a_stricter_rate_never_has_a_lower_threshold(one, other):
     assert threshold_logit(calibration(), strict) >= threshold_logit(calibration(), loose) - 1e-9
 
 
-def test_a_flat_end_stays_flat():
+def test_beyond_a_flat_end_it_rises_again():
     flat = calibration(curve=((0.1, 0.0), (0.05, 1.0), (0.01, 1.0)))
-    assert threshold_logit(flat, 0.0001) == 1.0
+    assert threshold_logit(flat, 0.02) == 1.0
+    assert threshold_logit(flat, 0.005) == pytest.approx(2.0)  # another halving, another logit
+
+
+def test_a_curve_that_never_rises_stays_flat():
+    assert threshold_logit(calibration(curve=((0.1, 1.0), (0.05, 1.0), (0.01, 1.0))), 0.0001) == 1.0

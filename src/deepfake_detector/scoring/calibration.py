@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, overload
 
 import numpy as np
@@ -41,15 +42,17 @@ def p_fake(logit: float | NDArray[Any], prior: float) -> float | Logits:
 def threshold_logit(calibration: Calibration, fpr: float) -> float:
     """The calibrated logit from which on a face is called fake, so that a share ``fpr`` of real faces is.
 
-    Linear in log(fpr) between the points of the card's curve, and beyond its strictest one by its last slope. A rate
-    looser than all of the curve gets the loosest threshold that was measured. ``fpr`` is above 0 and at most 1.
+    Linear in log(fpr) between the points of the card's curve, and beyond its strictest one by the last slope that rises:
+    a flat end only says that the faces were too few to tell such rates apart. A rate looser than all of the curve
+    gets the loosest threshold that was measured. ``fpr`` is above 0 and at most 1.
     """
     strictness = [-math.log(point.fpr) for point in calibration.fpr_curve]
     logits = [point.logit for point in calibration.fpr_curve]
     wanted = -math.log(fpr)
     if wanted > strictness[-1]:
-        slope = (logits[-1] - logits[-2]) / (strictness[-1] - strictness[-2])
-        return logits[-1] + slope * (wanted - strictness[-1])
+        steps = zip(pairwise(logits), pairwise(strictness), strict=True)
+        rising = [(up - low) / (strict - loose) for (low, up), (loose, strict) in steps if up > low]
+        return logits[-1] + (rising[-1] if rising else 0.0) * (wanted - strictness[-1])
     return float(np.interp(wanted, strictness, logits))
 
 

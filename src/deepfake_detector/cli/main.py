@@ -35,11 +35,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("deepfake_detector.cli.export", "export", "Write the bundle of a finished run somewhere else."),
 }
 
-# The modules of the extra [train]; without it, a command that needs one of them says how to get it.
-TRAIN_MODULES = frozenset(
-    {"tensorflow", "keras", "tf2onnx", "sklearn", "scipy", "matplotlib", "seaborn", "yaml", "imagehash"}
-)
-
 
 class LazyGroup(TyperGroup):
     """Lists the commands of the table without importing them, and imports the one that is called."""
@@ -101,11 +96,13 @@ def main(arguments: Sequence[str]) -> int:
 
 def _explain(error: Exception) -> int:
     """Say in words what went wrong; with DEEPFAKE_DEBUG=1 also where."""
+    from deepfake_detector.cli.checkup import EXTRAS
+
     if os.environ.get(DEBUG_VARIABLE, "") not in ("", "0"):
         import traceback
 
         traceback.print_exception(error, file=sys.stderr)
-    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in TRAIN_MODULES:
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in EXTRAS["train"].values():
         error = MissingExtraError(f"this command ({error.name})", "train")
     if isinstance(error, DeepfakeDetectorError | OSError):  # an OSError: the disk is full, a drive has gone
         show_error(str(error))

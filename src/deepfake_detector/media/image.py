@@ -53,7 +53,9 @@ def load_image(source: ImageSource, limits: Limits = _NO_LIMITS_GIVEN) -> Loaded
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         return _from_bytes(read_file(path, limits), path, limits)
-    raise InputError(f"got a {type(source).__name__}; give a path, bytes, a Pillow image or a NumPy array")
+    raise InputError(
+        f"got an object of type {type(source).__name__}; give a path, bytes, a Pillow image or a NumPy array"
+    )
 
 
 def read_file(path: str, limits: Limits = _NO_LIMITS_GIVEN) -> bytes:

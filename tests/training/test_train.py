@@ -18,7 +18,7 @@ from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.cards import read_predictions
 from deepfake_detector.training.phases import FINE
 from deepfake_detector.training.run import RunFolder, create_run
-from deepfake_detector.training.train import main, train
+from deepfake_detector.training.train import train
 
 
 class Interrupt(Callback):
@@ -140,6 +140,8 @@ def test_data_that_cannot_be_used(tiny_settings, tmp_path, data, message):
     assert not run.path.exists()
 
 
-def test_main_says_what_is_wrong(tmp_path, capsys):
-    assert main([str(tmp_path / "missing.yaml")]) == 2
-    assert "cannot read the config" in capsys.readouterr().err
+def test_module_runs_as_a_script(tmp_path):
+    command = [sys.executable, "-m", "deepfake_detector.training.train", str(tmp_path / "missing.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "cannot read the config" in done.stderr

@@ -42,9 +42,9 @@ def p_fake(logit: float | NDArray[Any], prior: float) -> float | Logits:
 def threshold_logit(calibration: Calibration, fpr: float) -> float:
     """The calibrated logit from which on a face is called fake, so that a share ``fpr`` of real faces is.
 
-    Linear in log(fpr) between the points of the card's curve, and beyond its strictest one by the last slope that rises:
-    a flat end only says that the faces were too few to tell such rates apart. A rate looser than all of the curve
-    gets the loosest threshold that was measured. ``fpr`` is above 0 and at most 1.
+    Linear in log(fpr) between the points of the card's curve, and beyond its strictest one by the last slope that
+    rises: a flat end only says that the faces were too few to tell such rates apart. A rate looser than all of the
+    curve gets the loosest threshold that was measured. ``fpr`` is above 0 and at most 1.
     """
     strictness = [-math.log(point.fpr) for point in calibration.fpr_curve]
     logits = [point.logit for point in calibration.fpr_curve]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
+import importlib
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -26,10 +25,10 @@ from deepfake_detector.training.callbacks import (
 )
 from deepfake_detector.training.cards import Prediction, write_predictions
 from deepfake_detector.training.checkpoint import write_whole
-from deepfake_detector.training.config import ModelConfig, TrainConfig, load_config
+from deepfake_detector.training.config import ModelConfig, TrainConfig
 from deepfake_detector.training.fit import FitResult, fit
 from deepfake_detector.training.prepare import FOREIGN, Prepared, need_source, part_of, prepare
-from deepfake_detector.training.run import RunFolder, create_run, new_record
+from deepfake_detector.training.run import RunFolder, new_record
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +39,6 @@ DEFAULT_CONFIG = Path("configs/train.yaml")
 SAMPLE_CROPS = 32
 PACKAGE = "deepfake_detector"
 LOG_FORMAT = "%(asctime)s %(message)s"
-EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,28 +208,6 @@ def showing_progress() -> Iterator[list[Callback]]:
         package.removeHandler(handler)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m deepfake_detector.training.train [CONFIG] [--set …] [--resume RUN]``; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m deepfake_detector.training.train", description=__doc__)
-    parser.add_argument("config", nargs="?", type=Path, default=DEFAULT_CONFIG, help="a YAML file (%(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as train.epochs=3")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this run folder")
-    options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with showing_progress() as callbacks:
-        try:
-            run = RunFolder(options.resume) if options.resume else create_run(load_config(options.config, options.set))
-            trained = train(run, callbacks)
-        except DeepfakeDetectorError as error:
-            logger.error("error: %s", error)
-            return EXIT_USAGE
-        except KeyboardInterrupt:
-            logger.error("interrupted; go on with: --resume %s", run.path)
-            return EXIT_INTERRUPTED
-    sys.stdout.write(summary(trained) + "\n")
-    return 0
-
-
 def summary(trained: Trained) -> str:
     """What was reached, and what to do next."""
     found, bundle = trained.result.figures, trained.bundle
@@ -244,4 +220,5 @@ def summary(trained: Trained) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    # The command line lies above this layer; run as a script, this file is only another name of one command.
+    sys.exit(importlib.import_module("deepfake_detector.cli.main").main(["train", *sys.argv[1:]]))

@@ -173,6 +173,11 @@ def test_an_innocent_face_that_cannot_be_judged_leaves_the_word_to_the_others():
     assert "face 2 cannot be judged: too blurred" in said.warnings
 
 
+def test_faces_that_cannot_be_judged_for_the_same_reason_share_a_warning():
+    said = decide([face(-3.0), *[face(-2.0, issues=BLURRED)] * 2, face(-2.0, issues=(QualityIssue.TOO_DARK,))], POLICY)
+    assert said.warnings[:2] == ("faces 2, 3 cannot be judged: too blurred", "face 4 cannot be judged: too dark")
+
+
 def test_a_fake_stays_one_beside_a_face_that_cannot_be_judged():
     said = decide([face(9.0, -1.0, issues=(*BLURRED, QualityIssue.TOO_DARK)), face(4.0, 1.0)], POLICY)
     assert said.verdict is Verdict.FAKE

@@ -160,10 +160,14 @@ def _warnings(evidence: Sequence[Evidence], considered: Sequence[bool], verdict:
 
     Where the picture is uncertain, what speaks against judging a face is the reason, and not worth a warning.
     """
+    unfit: dict[str, list[str]] = {}
+    for number, (face, counts) in enumerate(zip(evidence, considered, strict=True), start=1):
+        if counts and face.issues and verdict is not Verdict.UNCERTAIN:
+            reason = " and ".join(issue.replace("_", " ") for issue in face.issues)
+            unfit.setdefault(reason, []).append(str(number))
     said = [
-        f"face {number} cannot be judged: {' and '.join(issue.replace('_', ' ') for issue in face.issues)}"
-        for number, (face, counts) in enumerate(zip(evidence, considered, strict=True), start=1)
-        if counts and face.issues and verdict is not Verdict.UNCERTAIN
+        f"face{'s' if len(numbers) > 1 else ''} {', '.join(numbers)} cannot be judged: {reason}"
+        for reason, numbers in unfit.items()
     ]
     count, left_out = sum(considered), len(considered) - sum(considered)
     if count > 1:

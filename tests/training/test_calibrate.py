@@ -73,10 +73,10 @@ def test_a_large_set_does_not_drown_a_small_one():
 
 def test_worst_source_decides():
     rng = np.random.default_rng(0)
-    easy, hard = rng.normal(-3, 1, 1000), rng.normal(-1, 1, 400)
-    points = fpr_points(np.concatenate([easy, hard]), ["easy"] * 1000 + ["hard"] * 400)
+    easy, hard = rng.normal(-3, 1, 1000), rng.normal(-1, 1, 800)
+    points = fpr_points(np.concatenate([easy, hard]), ["easy"] * 1000 + ["hard"] * 800)
     assert {point.source for point in points} == {"hard"}
-    alone = fpr_points(hard, ["hard"] * 400)
+    alone = fpr_points(hard, ["hard"] * 800)
     assert [point.logit for point in points] == [point.logit for point in alone]
     for point in points:
         assert (hard >= point.logit).mean() <= point.fpr
@@ -96,6 +96,17 @@ def test_few_reals_of_a_source_count_in_the_pool_only():
     assert "five" not in {point.source for point in points}
     assert points[-1].source == ALL_SOURCES
     assert points[-1].logit > 9.0
+
+
+def test_one_odd_picture_of_a_small_source_does_not_decide():
+    rng = np.random.default_rng(4)
+    usual, small = rng.normal(size=600), np.append(rng.normal(size=39), 9.0)
+    points = {
+        point.fpr: point for point in fpr_points(np.concatenate([usual, small]), ["usual"] * 600 + ["small"] * 40)
+    }
+    assert points[0.1].logit < 2.0
+    assert points[0.05].logit < 2.5
+    assert {points[rate].source for rate in (0.05, 0.02, 0.01)} <= {"usual", ALL_SOURCES}
 
 
 def test_too_few_reals_for_a_rate_give_a_careful_forecast():

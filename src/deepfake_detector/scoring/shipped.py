@@ -19,7 +19,14 @@ class ShippedPin:
 DEFAULT_MODEL: str = "mobilenetv2"
 """The name that ``load_bundle(None)`` opens."""
 
-SHIPPED: Mapping[str, ShippedPin] = MappingProxyType({})
+SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
+    {
+        "mobilenetv2": ShippedPin(
+            onnx_sha256="215db28e50ff8b555814aca49862dfa488b56576a2ab6d9dba318d90adb40356",
+            card_sha256="6e78ef1dd46e41a88f69e3ccc5cfd136d047b2d268752fc345f6621919d00eae",
+        ),
+    }
+)
 """Name → pin; ``bundle.pin_of(folder)`` gives the values for a new one."""
 
 MODELS_FOLDER = Path(__file__).resolve().parent / "models"

@@ -20,6 +20,8 @@ DEFAULT_RATE = 0.05
 
 MIN_PER_CLASS = 20
 MIN_SOURCE = 20
+MIN_EXPECTED = 3.0
+"""A source decides a rate by itself if so many of its reals are expected above the threshold: 60 at 5 %."""
 MAX_MISSED = 0.10
 MAX_UNCERTAIN = 0.20
 MIN_BAND = math.log(2.0)
@@ -199,17 +201,18 @@ def fit_kind_temperature(kind_logits: ArrayLike, kind_labels: ArrayLike) -> floa
 def fpr_points(real_logits: Floats, sources: ArrayLike) -> tuple[RatePoint, ...]:
     """For each rate the threshold at which no source of reals exceeds it, from the loosest to the strictest.
 
-    The source with the highest threshold decides; all reals together are one more source, and sources under
-    ``MIN_SOURCE`` reals count in it only. Thresholds never fall towards stricter rates.
+    The source with the highest threshold decides; all reals together are one more source. A source with too few
+    reals for the rate (``MIN_SOURCE``, ``MIN_EXPECTED``) counts in that one only, else a single odd picture of a small
+    set would decide. Thresholds never fall towards stricter rates.
     """
     names = np.asarray(sources)
-    pools = {ALL_SOURCES: np.sort(real_logits)}
-    for name in np.unique(names):
-        if (names == name).sum() >= MIN_SOURCE:
-            pools[str(name)] = np.sort(real_logits[names == name])
+    everything = np.sort(real_logits)
+    pools = {str(name): np.sort(real_logits[names == name]) for name in np.unique(names)}
     points: list[RatePoint] = []
     for fpr in RATES:
-        best = max((_rate_point(fpr, pool, name) for name, pool in pools.items()), key=lambda point: point.logit)
+        enough = max(MIN_SOURCE, MIN_EXPECTED / fpr)
+        deciding = {ALL_SOURCES: everything, **{name: pool for name, pool in pools.items() if len(pool) >= enough}}
+        best = max((_rate_point(fpr, pool, name) for name, pool in deciding.items()), key=lambda point: point.logit)
         logit = max(best.logit, points[-1].logit) if points else best.logit
         points.append(RatePoint(fpr, logit, best.source, best.reals, best.measured))
     return tuple(points)

@@ -24,6 +24,10 @@ from deepfake_detector.training.models.spec import BackboneSpec
 from deepfake_detector.training.run import RunFolder
 
 
+# A network is really trained; seconds on a quiet machine.
+pytestmark = pytest.mark.timeout(900)
+
+
 @pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(1).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)

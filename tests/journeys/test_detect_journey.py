@@ -75,7 +75,7 @@ def test_a_report_a_table_and_a_resumed_run(folder, tiny_bundle, tmp_path):
     (tmp_path / "done.jsonl").write_text(done[:-20], encoding="utf-8")  # as if the power had gone
     second = deepfake(folder, *arguments)
     assert second.returncode == 1
-    assert "1 answers were taken from" in second.stderr
+    assert "answers taken from" in second.stderr
     again = (tmp_path / "done.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["path"] for line in again] == [json.loads(line)["path"] for line in done.splitlines()]
 

@@ -23,7 +23,6 @@ from deepfake_detector.training.models.network import HeadSpec, build_network, s
 from deepfake_detector.training.models.spec import BackboneSpec
 from deepfake_detector.training.run import RunFolder
 
-
 # A network is really trained; seconds on a quiet machine.
 pytestmark = pytest.mark.timeout(900)
 
@@ -113,8 +112,11 @@ def test_run_that_converts_wrongly_leaves_no_bundle(trained, tmp_path, monkeypat
 
 
 def test_unfinished_run_says_how_to_go_on(tmp_path):
+    with pytest.raises(ConfigError, match="no run folder"):
+        export_run(RunFolder(tmp_path))
+    (tmp_path / "config.yaml").write_text("data: {source: photos}")
     with pytest.raises(ConfigError, match="deepfake train --resume"):
-        export_run(RunFolder(tmp_path), tmp_path / "copy")
+        export_run(RunFolder(tmp_path))
 
 
 def test_kind_is_left_out_where_nothing_says_it(trained, tmp_path):

@@ -20,7 +20,6 @@ from deepfake_detector.training.phases import FINE
 from deepfake_detector.training.run import RunFolder, create_run
 from deepfake_detector.training.train import train
 
-
 # A network is really trained; seconds on a quiet machine.
 pytestmark = pytest.mark.timeout(900)
 

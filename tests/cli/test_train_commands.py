@@ -63,7 +63,7 @@ def test_resume_goes_on_in_the_same_folder(config, trainings):
         (["train"], "cannot read the config configs/train.yaml"),
         (["train", "--resume", "outputs/no", "x.yaml"], "--resume takes the config of the run"),
         (["train", "x.yaml"], "there is no photos"),
-        (["export", "outputs/no", "copy"], "outputs/no is not finished; go on with: deepfake train --resume"),
+        (["export", "outputs/no", "copy"], "outputs/no is no run folder"),
     ],
 )
 def test_mistakes_are_answered_in_words(config, capsys, arguments, message):

@@ -32,11 +32,12 @@ def export_run(run: RunFolder, destination: Path | None = None) -> Path:
 
     Raises ExportError if Keras and ONNX differ, or if the destination exists; ConfigError if the run is not finished.
     """
-    import keras
-
+    run.config()  # raises if this is no run at all
     file = run.checkpoints / FINAL_FILE
     if not file.is_file():
         raise ConfigError(f"{run.path} is not finished; go on with: deepfake train --resume {run.path}")
+    import keras  # which takes seconds
+
     network = keras.models.load_model(file, compile=False)
     crops = np.load(run.sample_file, allow_pickle=False)
     model = to_onnx(network)

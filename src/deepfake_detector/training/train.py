@@ -76,10 +76,10 @@ def _logged(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) 
 
 
 def _train(run: RunFolder, config: TrainConfig, callback: Callback) -> Trained:
-    import keras
+    need_source(config.data.source)
+    import keras  # which takes seconds
 
     started = time.monotonic()
-    need_source(config.data.source)
     _set_up(config)
     keras.utils.set_random_seed(config.seed)
     network = build(config.model, config.data.size)

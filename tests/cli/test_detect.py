@@ -40,7 +40,7 @@ def test_table_says_it_all_in_words(detect, photos):
     assert "score between the limits" in rows["d.png"]
     assert "1 fake, 1 real, 1 uncertain, 1 no face" in ran.out
     assert "50 % of all pictures are fake" in ran.out
-    assert "tiny 0.0.1 (MIT)" in ran.out
+    assert "tiny 0.0.1; weights: MIT" in ran.out
     assert ran.err == ""
 
 

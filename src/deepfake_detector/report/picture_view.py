@@ -233,7 +233,7 @@ def _facts(report: Report) -> list[Fact]:
     facts += [
         Fact("File", f"{info.format}, {info.width} × {info.height} px, {info.bytes:,} bytes"),
         Fact("SHA-256", info.sha256, is_hash=True),
-        Fact("Model", f"{report.model.name} {report.model.version} ({report.model.license})"),
+        Fact("Model", f"{report.model.name} {report.model.version}; weights: {report.model.license}"),
         Fact("Time", f"{seconds(report):.2f} s"),
     ]
     return facts

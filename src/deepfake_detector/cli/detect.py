@@ -110,7 +110,8 @@ def _say_more(detector: Detector, outputs: Outputs, counts: Counter[str]) -> Non
         settings, info = detector.settings, detector.bundle.info
         console(sys.stdout).print(
             f"{_summary(counts)}. p(fake) assumes that {percent(settings.prior)} of all pictures are fake; "
-            f"operating point {settings.operating_point.value}; model {info.name} {info.version}; weights: {info.license}.",
+            f"operating point {settings.operating_point.value}; model {info.name} {info.version}; "
+            f"weights: {info.license}.",
             style="dim",
         )
     if counts["stored"]:

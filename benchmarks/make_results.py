@@ -13,6 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from deepfake_detector import load_model
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
@@ -122,7 +124,9 @@ def page() -> str:
 
 
 def readme_figures(content: dict[str, Any]) -> str:
-    """The shipped model on each set of the test split, the weakest first."""
+    """The shipped model on each set of the test split, the weakest first; and what its card says that it is bad at."""
+    card = load_model(content["model"]["name"]).card
+    trained_on = {data.name for data in card.data}
     point = content["settings"]["point"]
     parts = content["figures"]["sets"]
     rows = []
@@ -130,12 +134,15 @@ def readme_figures(content: dict[str, Any]) -> str:
         at = next(at for at in part["points"] if at["point"] == point)
         auc = share(part["metrics"]["figures"]["roc_auc"]) if part["metrics"] else "–"
         counts = f"{part['metrics']['real']} / {part['metrics']['fake']}" if part["metrics"] else "–"
-        rows.append([part["set"], counts, auc, share(at["fpr"], percent=True), share(at["tpr"], percent=True)])
+        name = part["set"] if part["set"] in trained_on else f"{part['set']} (none of it trained on)"
+        rows.append([name, counts, auc, share(at["fpr"], percent=True), share(at["tpr"], percent=True)])
+    bullets = "\n".join(f"* {limit}" for limit in card.limits)
     header = ["test set", "real / fake", "ROC-AUC", "reals called fake", "fakes called fake"]
     return (
-        f"The shipped model ({content['model']['name']} {content['model']['version']}) on pictures of the sets that it "
-        f"knows, but has not seen, at the operating point {point}; 95 % intervals; the weakest first. A set with one "
-        f"class has no AUC. **On fakes of other kinds, expect less.**\n\n{table(header, rows)}"
+        f"The shipped model ({content['model']['name']} {content['model']['version']}) on pictures that it has not "
+        f"seen, mostly of sets that it knows, at the operating point {point}; 95 % intervals; the weakest first. A set with "
+        f"one class has no AUC. **On fakes of other kinds, expect less.**\n\n{table(header, rows)}\n"
+        f"What its card says of its limits:\n\n{bullets}\n"
     )
 
 

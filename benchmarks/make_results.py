@@ -140,8 +140,8 @@ def readme_figures(content: dict[str, Any]) -> str:
     header = ["test set", "real / fake", "ROC-AUC", "reals called fake", "fakes called fake"]
     return (
         f"The shipped model ({content['model']['name']} {content['model']['version']}) on pictures that it has not "
-        f"seen, mostly of sets that it knows, at the operating point {point}; 95 % intervals; the weakest first. A set with "
-        f"one class has no AUC. **On fakes of other kinds, expect less.**\n\n{table(header, rows)}\n"
+        f"seen, mostly of sets that it knows, at the operating point {point}; 95 % intervals; the weakest first. "
+        f"A set with one class has no AUC. **On fakes of other kinds, expect less.**\n\n{table(header, rows)}\n"
         f"What its card says of its limits:\n\n{bullets}\n"
     )
 

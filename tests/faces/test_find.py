@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from deepfake_detector.core.types import Box, DetectedFace, Landmarks
+from deepfake_detector.faces import find
 from deepfake_detector.faces.find import find_faces
 
 
@@ -47,7 +48,7 @@ class TestTries:
     def test_a_later_hit_is_mapped_back(self, dotted, ready):
         (face,) = find_faces(DotFinder(ready), dotted)
         assert face.box.center == (pytest.approx(90.5, abs=0.3), pytest.approx(30.5, abs=0.3))
-        assert (face.box.w, face.box.h) == (20.0, 30.0)
+        assert (face.box.w, face.box.h) == (pytest.approx(20.0), pytest.approx(30.0))
 
     def test_the_border_is_a_quarter_of_the_longer_side(self, dotted):
         finder = DotFinder(ready=1)
@@ -68,6 +69,15 @@ class TestTries:
         finder = DotFinder(ready, enough - 0.2)
         assert find_faces(finder, dotted) == ()
         assert len(finder.seen) == 4
+
+    @pytest.mark.parametrize("ready", [1, 2, 3])
+    def test_of_a_large_picture_a_small_copy_is_tried(self, dotted, ready, monkeypatch):
+        monkeypatch.setattr(find, "MOST_PIXELS", 80 * 120 // 4)
+        finder = DotFinder(ready)
+        (face,) = find_faces(finder, dotted)
+        assert finder.seen[1] == (70, 90, 3)
+        assert face.box.center == (pytest.approx(90.5, abs=0.6), pytest.approx(30.5, abs=0.6))
+        assert (face.box.w, face.box.h) == (pytest.approx(40.0), pytest.approx(60.0))
 
     def test_only_a_dark_picture_is_lit(self, dotted):
         light, dark = DotFinder(ready=9), DotFinder(ready=9)

@@ -22,6 +22,10 @@ DARK = 100.0
 TURNS = (35.0, -35.0)
 """By how many degrees the picture is turned, anti-clockwise on the screen."""
 
+MOST_PIXELS = 2_000_000
+"""Of a larger picture the further tries see a copy of this size: the finder looks no closer, and turned copies of a
+panorama would fill the memory."""
+
 CONFIDENCE, CONFIDENCE_TURNED = 0.9, 0.97
 """What a further try must reach: each is a new chance for a false hit, and leaves seen sideways look like faces."""
 
@@ -53,15 +57,30 @@ def find_faces(finder: Finder, image: ImageArray) -> tuple[DetectedFace, ...]:
     found = finder.find(image)
     if found:
         return found
-    for attempt in _further_tries(image):
+    small, shrink = _shrunk(image)
+    for attempt in _further_tries(small):
         found = tuple(
-            _mapped_back(face, attempt.matrix)
+            _mapped_back(face, attempt.matrix @ shrink)
             for face in finder.find(attempt.image)
             if face.confidence >= attempt.confidence
         )
         if found:
             return found
     return ()
+
+
+def _shrunk(image: ImageArray) -> tuple[ImageArray, NDArray[np.float64]]:
+    """A copy of at most MOST_PIXELS pixels, and the matrix (3, 3) from the picture's pixels to its."""
+    height, width = image.shape[:2]
+    scale = math.sqrt(MOST_PIXELS / (height * width))
+    if scale >= 1.0:
+        return image, np.eye(3)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    x_scale, y_scale = size[0] / width, size[1] / height
+    # From the middle of a pixel to the middle of a pixel, hence the halves.
+    rows = [[x_scale, 0.0, (x_scale - 1.0) / 2.0], [0.0, y_scale, (y_scale - 1.0) / 2.0], [0.0, 0.0, 1.0]]
+    return small, np.array(rows)
 
 
 def _further_tries(image: ImageArray) -> Iterator[_Try]:
@@ -93,7 +112,8 @@ def _warped(image: ImageArray, matrix: NDArray[np.float64], width: int, height: 
 
 
 def _mapped_back(face: DetectedFace, matrix: NDArray[np.float64]) -> DetectedFace:
-    """The face in the picture as given; the box keeps its size, and its middle is moved."""
+    """The face in the picture as given; the box is turned around its middle and stays level."""
+    zoom = math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
     inverse = np.asarray(cv2.invertAffineTransform(matrix))
     # A matrix counts from the middle of the first pixel, boxes and landmarks from its corner.
     inverse[:, 2] += 0.5 - inverse[:, :2].sum(axis=1) * 0.5
@@ -110,5 +130,5 @@ def _mapped_back(face: DetectedFace, matrix: NDArray[np.float64]) -> DetectedFac
         back(marks.left_mouth),
         back(marks.right_mouth),
     )
-    (x, y), (w, h) = back(face.box.center), (face.box.w, face.box.h)
+    (x, y), (w, h) = back(face.box.center), (face.box.w / zoom, face.box.h / zoom)
     return replace(face, box=Box(x - w / 2.0, y - h / 2.0, w, h), landmarks=moved)

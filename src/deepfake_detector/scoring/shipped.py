@@ -23,7 +23,7 @@ SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
     {
         "mobilenetv2": ShippedPin(
             onnx_sha256="215db28e50ff8b555814aca49862dfa488b56576a2ab6d9dba318d90adb40356",
-            card_sha256="6e78ef1dd46e41a88f69e3ccc5cfd136d047b2d268752fc345f6621919d00eae",
+            card_sha256="ef5aeaddb26ff3a6b76b8459cae4732c3564e3a266f63a45dd2977eff2f96d80",
         ),
     }
 )

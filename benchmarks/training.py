@@ -60,23 +60,24 @@ def whole_training(config, prepared, folder: Path) -> dict[str, float]:
     from deepfake_detector.training.train import build
 
     class Clock(Callback):
-        """Counts the CPU seconds of the second epoch's batches."""
+        """Images per CPU second since the last check that was not the final one."""
 
         def __init__(self) -> None:
-            self.epoch, self.start, self.spent, self.images = 0, 0.0, 0.0, 0
+            self.start, self.per_second, self.images = 0.0, 0.0, 0
 
         def on_check(self, checks) -> None:
-            self.epoch, self.start = checks[-1].epoch, time.process_time()
+            if checks[-1].epoch == 2:
+                return
+            self.start, self.images = time.process_time(), 0
 
         def on_batch(self, images, loss) -> None:
-            if self.epoch == 1:
-                self.images += images
-                self.spent = time.process_time() - self.start
+            self.images += images
+            self.per_second = self.images / (time.process_time() - self.start)
 
     clock = Clock()
     callbacks = Callbacks([clock, CsvLog(folder / "log.csv"), PlainProgress()])
     checks = fit(build(config.model, config.data.size), prepared.fit, config, folder / "checkpoints", callbacks).checks
-    return {"wall": checks[-1].images_per_second, "cpu": clock.images / clock.spent}
+    return {"wall": checks[-1].images_per_second, "cpu": clock.per_second}
 
 
 def bare_loop(config, prepared) -> dict[str, float]:
@@ -84,11 +85,13 @@ def bare_loop(config, prepared) -> dict[str, float]:
     import keras
     import tensorflow as tf
 
-    from deepfake_detector.training.models.network import unfreeze_from
+    from deepfake_detector.training.models.network import settle_batchnorm, unfreeze_from
     from deepfake_detector.training.steps import Stepper
     from deepfake_detector.training.train import build
 
     network = build(config.model, config.data.size)
+    # Without it the values in a random network are so small that they slow the processor down.
+    settle_batchnorm(network, prepared.fit.train.epoch_dataset(0).repeat())
     unfreeze_from(network, config.train.from_block)
     optimizer = keras.optimizers.AdamW(config.train.lr, global_clipnorm=config.train.clip_norm)
     stepper = Stepper(network, optimizer, config.loss)
@@ -121,7 +124,11 @@ def main() -> None:
         draw(folder / "photos", number=round(STEPS * options.batch_size / 2 / 0.9), side=320)
         config = check_config(settings(folder, options), "the benchmark")
         prepared = prepare(config, Callback())
-        bare, whole = bare_loop(config, prepared), whole_training(config, prepared, folder)
+        before = bare_loop(config, prepared)
+        whole = whole_training(config, prepared, folder)
+        after = bare_loop(config, prepared)
+    # Before and after, so that a change of the machine's load meanwhile does less harm.
+    bare = {clock: (before[clock] + after[clock]) / 2.0 for clock in before}
     result = {
         "size": options.size,
         "from_block": options.from_block,
@@ -132,6 +139,7 @@ def main() -> None:
         "cpu_ratio": whole["cpu"] / bare["cpu"],
         "target": TARGET,
         "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
         "machine": platform.machine(),
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,9 @@ class DataConfig(_Strict):
 
     source: Path = Field(description="a folder with Real and Fake, a split tree, or a CSV manifest")
     sets: tuple[str, ...] | None = Field(None, description="only these sets of the manifest; null takes all")
-    exclude: tuple[str, ...] = Field((), description="sets that are neither trained on nor validated with")
+    exclude: tuple[str, ...] = Field(
+        (), description="sets, or one class of one (photoshop/fake), that are neither trained on nor validated with"
+    )
     validate_only: tuple[str, ...] = Field((), description="foreign sets: all but their test split is validation")
     crop: CropMode = Field(CropMode.FACE, description="'face' cuts faces; 'whole' takes the centred square")
     ratio: Positive = Field(1.1, le=4.0, description="side of the crop over the longer side of the face box")

@@ -23,6 +23,7 @@ from deepfake_detector.training.data.samples import (
     Progress,
     Sample,
     Split,
+    class_of,
     fingerprint,
     kind_target,
     near_miss,
@@ -94,12 +95,18 @@ def chosen_samples(samples: Sequence[Sample], data: DataConfig) -> list[Sample]:
     Raises DataError for a name that is no set.
     """
     present = sorted({sample.set for sample in samples})
-    for name in (*(data.sets or ()), *data.exclude, *data.validate_only):
-        if name not in present:
-            raise DataError(f"there is no set {name!r}{near_miss(name, present)}; there are {', '.join(present)}")
+    halves = sorted({class_of(sample) for sample in samples})
+    for names, known in (((*(data.sets or ()), *data.validate_only), present), (data.exclude, [*present, *halves])):
+        for name in names:
+            if name not in known:
+                raise DataError(f"there is no set {name!r}{near_miss(name, known)}; there are {', '.join(known)}")
     wanted = set(data.sets if data.sets is not None else present) | set(data.validate_only)
-    wanted -= set(data.exclude)
-    return [sample for sample in samples if sample.set in wanted and sample.split is not Split.TEST]
+    left_out = set(data.exclude)
+    return [
+        sample
+        for sample in samples
+        if sample.set in wanted and not {sample.set, class_of(sample)} & left_out and sample.split is not Split.TEST
+    ]
 
 
 def part_of(sample: Sample, data: DataConfig) -> str:
@@ -149,7 +156,11 @@ def _balance(config: TrainConfig) -> BalanceConfig:
     """Without the weights of sets that this run leaves out, so that one file serves a model and its folds."""
     left_out = {*config.data.validate_only, *config.data.exclude}
     weights = config.balance.weights.items()
-    kept = {name: weight for name, weight in weights if name.split("/")[0].removesuffix(SYNTHETIC) not in left_out}
+    kept = {
+        name: weight
+        for name, weight in weights
+        if not {name, name.split("/")[0].removesuffix(SYNTHETIC)} & left_out
+    }
     return config.balance.model_copy(update={"weights": kept})
 
 

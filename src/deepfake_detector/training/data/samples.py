@@ -67,6 +67,11 @@ def kind_target(sample: Sample) -> int | None:
     return KIND_TARGETS[sample.kind] if sample.label is Label.FAKE and sample.kind else None
 
 
+def class_of(sample: Sample) -> str:
+    """The class of a set that a sample is of: ``photoshop/fake``."""
+    return f"{sample.set}/{sample.label.name.lower()}"
+
+
 @dataclass(frozen=True, slots=True)
 class SetCount:
     """How many pictures of a class one set has in one split (None = not split)."""

@@ -158,7 +158,9 @@ def test_interrupted_writing_leaves_the_old_file(tmp_path):
     assert file.read_text() == "old"
 
 
-@pytest.mark.parametrize(("selection", "score"), [(Selection.SET_AUC, 0.7), (Selection.LOSS, -0.4)])
+@pytest.mark.parametrize(
+    ("selection", "score"), [(Selection.SET_AUC, 0.7), (Selection.LOSS, -0.4), (Selection.LAST, 0.7)]
+)
 def test_patience_counts_checks_without_gain(selection, score):
     state = State().with_check(check(), selection)
     assert (state.score, state.checks_without_gain) == (score, 0)

@@ -61,7 +61,7 @@ class State:
 
     def with_check(self, check: Check, selection: Selection) -> State:
         """The state after one more check."""
-        score = check.set_auc if selection is Selection.SET_AUC else -check.val_loss
+        score = -check.val_loss if selection is Selection.LOSS else check.set_auc
         return replace(
             self,
             score=score if check.best else self.score,

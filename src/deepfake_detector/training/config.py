@@ -44,10 +44,11 @@ class ClassWeight(StrEnum):
 
 
 class Selection(StrEnum):
-    """What the best checkpoint is best at, on validation pictures."""
+    """Which checkpoint is kept: the best on validation pictures by mean AUC or by loss, or the last one."""
 
     SET_AUC = "set_auc"
     LOSS = "loss"
+    LAST = "last"
 
 
 class DataConfig(_Strict):
@@ -118,7 +119,9 @@ class TrainPhase(_Strict):
     ema: float = Field(0.0, ge=0.0, lt=1.0, description="decay per step of the averaged weights; 0 averages nothing")
     checks_per_epoch: AtLeastOne = Field(1, description="validations and checkpoints in an epoch")
     patience: AtLeastOne = Field(5, description="checks without improvement before it stops")
-    metric: Selection = Field(Selection.SET_AUC, description="'set_auc' (mean AUC over the sets) or 'loss'")
+    metric: Selection = Field(
+        Selection.SET_AUC, description="keeps the best by 'set_auc' (mean AUC over the sets) or 'loss', or the 'last'"
+    )
     keep_start: Share = Field(0.0, description="share of the weights before this phase in the final ones (WiSE-FT)")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deepfake_detector.core.errors import ConfigError, DataError
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.checkpoint import BEST_FILE, Check, State, restore, save_network, save_state
-from deepfake_detector.training.config import Schedule, TrainConfig
+from deepfake_detector.training.config import Schedule, Selection, TrainConfig
 from deepfake_detector.training.features import HeadData, cached_features, forget_features
 from deepfake_detector.training.fitdata import FitData
 from deepfake_detector.training.models.network import freeze_all_but_heads, head_model, settle_batchnorm, unfreeze_from
@@ -42,7 +42,7 @@ class Training:
 
     def judge(self, place: tuple[str, int, int], logits: Logits, meter: Meter, rate: float, best: float) -> Check:
         """The check at (phase, epoch, step), whose validation logits these are."""
-        found = figures(self.data.known, logits.fake)
+        found, metric = figures(self.data.known, logits.fake), self.config.train.metric
         seconds = time.monotonic() - meter.start
         return Check(
             *place,
@@ -51,7 +51,7 @@ class Training:
             val_loss=found.loss,
             auc=found.auc,
             set_auc=found.set_auc,
-            best=found.score(self.config.train.metric) > best,
+            best=metric is Selection.LAST or found.score(metric) > best,
             seconds=round(seconds, 2),
             images_per_second=round(meter.images / max(meter.seconds, 1e-9), 2),
         )

@@ -157,9 +157,7 @@ def _balance(config: TrainConfig) -> BalanceConfig:
     left_out = {*config.data.validate_only, *config.data.exclude}
     weights = config.balance.weights.items()
     kept = {
-        name: weight
-        for name, weight in weights
-        if not {name, name.split("/")[0].removesuffix(SYNTHETIC)} & left_out
+        name: weight for name, weight in weights if not {name, name.split("/")[0].removesuffix(SYNTHETIC)} & left_out
     }
     return config.balance.model_copy(update={"weights": kept})
 

@@ -30,7 +30,7 @@ class Figures:
 
     def score(self, selection: Selection) -> float:
         """Higher is better."""
-        return self.set_auc if selection is Selection.SET_AUC else -self.loss
+        return -self.loss if selection is Selection.LOSS else self.set_auc
 
 
 def figures(known: Known, fake_logits: FloatArray) -> Figures:

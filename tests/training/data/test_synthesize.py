@@ -1,5 +1,7 @@
 """Synthesised fakes: where they differ from their partner, that a seed repeats them, and that every recipe works."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from deepfake_detector.training.data.synthesize import (
     RECIPES,
     MeshedFace,
     SynthesisConfig,
+    likeness,
     similar_partner,
     synthesize,
 )
@@ -81,5 +84,15 @@ def test_shares_choose_the_recipe(face, partner):
 
 
 def test_similar_partner_ignores_position_and_size(face):
-    stretched = face.mesh * np.float32([1.3, 0.8])
-    assert similar_partner(face.mesh, [stretched, face.mesh * 2 + 30]) == 1
+    wanted = likeness(face)
+    stretched = replace(wanted, shape=likeness(MeshedFace(face.pixels, face.mesh * np.float32([1.3, 0.8]))).shape)
+    larger = replace(wanted, shape=likeness(MeshedFace(face.pixels, face.mesh * 2 + 30)).shape)
+    assert similar_partner(wanted, [stretched, larger]) == 1
+
+
+def test_similar_partner_has_the_same_skin_and_light(face):
+    dark = likeness(MeshedFace(face.pixels // 3, face.mesh))
+    warmer = likeness(
+        MeshedFace(np.clip(face.pixels * np.array([1.05, 1.0, 0.97]), 0, 255).astype(np.uint8), face.mesh)
+    )
+    assert similar_partner(likeness(face), [dark, warmer]) == 1

@@ -64,8 +64,13 @@ def test_each_real_gives_one_fake_of_its_own_pool(crops, meshes):
 def test_what_cannot_be_used_is_said(crops, meshes):
     with pytest.raises(DataError, match="no set 'aa'"):
         SyntheticFakes(crops, meshes, SyntheticConfig(sets=("aa",)))
-    with pytest.raises(DataError, match="no real face"):
+    with pytest.raises(DataError, match="none has a mesh"):
         SyntheticFakes(crops, {}, SyntheticConfig())
+
+
+def test_a_face_that_leaves_its_picture_is_no_source(crops, meshes):
+    cut = {**meshes, crops[0].file: meshes[crops[0].file] - np.float32([crops[0].box.x + crops[0].box.w / 2, 0])}
+    assert SyntheticFakes(crops, cut).sources == (1, 2, 3)
 
 
 def test_the_loader_shows_them_as_fakes_anew_in_each_epoch(crops, meshes):

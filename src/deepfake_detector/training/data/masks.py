@@ -41,7 +41,7 @@ def hull_mask(points: FloatArray, shape: tuple[int, int], rng: np.random.Generat
     if choice == 0:
         hull = outline
     elif choice == 1:
-        hull = _raise_forehead(points, outline, float(rng.uniform(0.1, 0.5)))
+        hull = _raise_forehead(points, outline, float(rng.uniform(0.05, 0.2)))
     elif choice == 2:
         hull = inner
     elif choice == 3:
@@ -69,14 +69,17 @@ def fill(points: FloatArray, shape: tuple[int, int]) -> FloatArray:
 
 
 def deform(mask: FloatArray, width: float, rng: np.random.Generator) -> FloatArray:
-    """Bend a mask elastically (by up to some 8 % of the face's ``width``), and grow or shrink it a little."""
-    flow = smooth_field(mask.shape[:2], cells=5, amplitude=width * rng.uniform(0.01, 0.08), rng=rng)
+    """Bend a mask elastically, by up to some 6 % of the face's ``width``; shrink it by up to 10 % or grow it by up to 3 %.
+
+    It hardly grows, so that its border stays inside of a face crop.
+    """
+    flow = smooth_field(mask.shape[:2], cells=5, amplitude=width * rng.uniform(0.01, 0.06), rng=rng)
     bent = _remap(mask, flow)
-    reach = int(width * rng.uniform(0.0, 0.08)) | 1
+    change, most = (cv2.erode, 0.1) if rng.random() < 0.7 else (cv2.dilate, 0.03)
+    reach = int(width * rng.uniform(0.0, most)) | 1
     if reach < 3:
         return bent
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    change = cv2.erode if rng.random() < 0.6 else cv2.dilate
     return np.asarray(change(bent, kernel), dtype=np.float32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -98,9 +98,9 @@ def part_swap(target: MeshedFace, partner: MeshedFace, rng: np.random.Generator)
     parts = PARTS[int(rng.integers(len(PARTS)))]
     over = _fit(partner, target, _ANCHORS)
     width = face_width(target.mesh)
-    mask = deform(part_mask(target.mesh, over.shape[:2], parts), width * 0.5, rng)
+    mask = deform(part_mask(target.mesh, over.shape[:2], parts), width * 0.3, rng)
     mask = soften(mask, width * 0.6, rng, hardest=0.01)
-    over = match_colour(over, target.pixels, mask, float(rng.uniform(0.5, 1.0)))
+    over = match_colour(over, target.pixels, mask, float(rng.uniform(0.8, 1.0)))
     blend = poisson_blend if rng.random() < 0.4 else alpha_blend
     return Synthetic(blend(over, target.pixels, mask), target.pixels, mask, "part_swap")
 
@@ -111,15 +111,41 @@ RECIPES: Mapping[str, Recipe] = {"self_blend": self_blend, "swap": swap, "part_s
 _ANCHORS = sorted({index for region in REGIONS.values() for index in region[::2]})
 
 
-def similar_partner(mesh: FloatArray, candidates: list[FloatArray]) -> int:
-    """The index of the candidate whose mesh is most like this one after shift and scale; they must not be empty."""
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What makes a face a fitting partner: ``shape`` (468, 2), its mesh without place and size; ``colour``: Lab."""
 
-    def shape(points: FloatArray) -> FloatArray:
-        centred = points - points.mean(axis=0)
-        return np.asarray(centred / (np.linalg.norm(centred) + 1e-6), dtype=np.float32)
+    shape: FloatArray
+    colour: FloatArray
 
-    wanted = shape(mesh)
-    return int(np.argmin([np.linalg.norm(shape(other) - wanted) for other in candidates]))
+
+def likeness(face: MeshedFace) -> Likeness:
+    """The shape of a face, and the mean colour at the points of its mesh, in OpenCV's Lab of 0–255."""
+    centred = face.mesh - face.mesh.mean(axis=0)
+    height, width = face.pixels.shape[:2]
+    xs, ys = np.clip(np.round(face.mesh).astype(np.int64), 0, [width - 1, height - 1]).T
+    colours = np.ascontiguousarray(face.pixels[ys, xs][None])
+    return Likeness(
+        shape=np.asarray(centred / (np.linalg.norm(centred) + 1e-6), dtype=np.float32),
+        colour=np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB).mean(axis=(0, 1)), dtype=np.float32),
+    )
+
+
+def similar_partner(wanted: Likeness, candidates: Sequence[Likeness]) -> int:
+    """The index of the candidate most like the wanted face in shape, skin and light; there must be one."""
+    return int(
+        np.argmin(
+            [
+                np.linalg.norm(other.shape - wanted.shape) / _USUAL_SHAPE
+                + np.linalg.norm(other.colour - wanted.colour) / _USUAL_COLOUR
+                for other in candidates
+            ]
+        )
+    )
+
+
+# The usual distances between two people's photos, so that shape and colour count alike.
+_USUAL_SHAPE, _USUAL_COLOUR = 0.15, 35.0
 
 
 def _blending_mask(mesh: FloatArray, shape: tuple[int, ...], width: float, rng: np.random.Generator) -> FloatArray:

@@ -15,14 +15,18 @@ from deepfake_detector.training.data.blend import disturb
 from deepfake_detector.training.data.crops import CachedCrop
 from deepfake_detector.training.data.samples import SYNTHETIC, Label, Sample, near_miss
 from deepfake_detector.training.data.synthesize import (
+    Likeness,
     MeshedFace,
     SynthesisConfig,
     Synthetic,
+    likeness,
     similar_partner,
     synthesize,
 )
 
 Read = Callable[[int], ImageArray]
+_LEAST_INSIDE = 0.98
+"""Share of the mesh's points."""
 
 
 class SyntheticConfig(BaseModel):
@@ -55,10 +59,14 @@ class SyntheticFakes:
         wanted = set(present if self.config.sets is None else self.config.sets)
         reals = [i for i, crop in enumerate(crops) if crop.sample.label is Label.REAL and crop.sample.set in wanted]
         self._disturbed = frozenset(reals)
-        self.sources = tuple(i for i in reals if crops[i].file in meshes)
+        self.sources = tuple(i for i in reals if crops[i].file in meshes and _inside(meshes[crops[i].file], crops[i]))
         if not self.sources:
-            raise DataError("there is no real face with a mesh to synthesise fakes from; look at synthetic.sets")
+            raise DataError(
+                f"of {len(reals)} real faces, none has a mesh that lies in its picture, to synthesise fakes from; "
+                "look at synthetic.sets"
+            )
         self._meshes = {i: meshes[crops[i].file] for i in self.sources}
+        self._likeness: dict[int, Likeness] = {}
         self.samples = tuple(_fake_of(crops[i].sample) for i in self.sources)
 
     def fake(self, number: int, read: Read, rng: np.random.Generator) -> ImageArray:
@@ -69,16 +77,27 @@ class SyntheticFakes:
         """As ``fake``, with the mask and the real picture to show beside it."""
         source = self.sources[number]
         drawn = [self.sources[int(k)] for k in rng.integers(len(self.sources), size=self.config.candidates)]
-        mesh = self._meshes[source]
-        partner = drawn[similar_partner(mesh, [self._meshes[i] for i in drawn])]
+        others = [i for i in drawn if i != source] or drawn
+        partner = others[similar_partner(self._like(source, read), [self._like(i, read) for i in others])]
         target, other = (MeshedFace(read(i), self._meshes[i]) for i in (source, partner))
         return synthesize(target, other, self.config.recipes, rng)
+
+    def _like(self, index: int, read: Read) -> Likeness:
+        if index not in self._likeness:
+            self._likeness[index] = likeness(MeshedFace(read(index), self._meshes[index]))
+        return self._likeness[index]
 
     def plain(self, index: int, pixels: ImageArray, rng: np.random.Generator) -> ImageArray:
         """A real as it is, or with the plain changes that the surroundings of self-blended faces have."""
         if index in self._disturbed and rng.random() < self.config.disturb_reals:
             return disturb(pixels, rng)
         return pixels
+
+
+def _inside(mesh: FloatArray, crop: CachedCrop) -> bool:
+    """Whether nearly all of a face lies in its picture; else the border of a blend would lie outside of it."""
+    within = (mesh >= 0.0) & (mesh <= np.array([crop.width, crop.height]))
+    return bool(within.all(axis=1).mean() >= _LEAST_INSIDE)
 
 
 def _fake_of(sample: Sample) -> Sample:

@@ -69,9 +69,9 @@ def fill(points: FloatArray, shape: tuple[int, int]) -> FloatArray:
 
 
 def deform(mask: FloatArray, width: float, rng: np.random.Generator) -> FloatArray:
-    """Bend a mask elastically, by up to some 6 % of the face's ``width``; shrink it by up to 10 % or grow it by up to 3 %.
+    """Bend a mask elastically (by up to some 6 % of the face's ``width``), and shrink it, or grow it a little.
 
-    It hardly grows, so that its border stays inside of a face crop.
+    By up to 10 % and 3 %: its border must stay inside of a face crop.
     """
     flow = smooth_field(mask.shape[:2], cells=5, amplitude=width * rng.uniform(0.01, 0.06), rng=rng)
     bent = _remap(mask, flow)

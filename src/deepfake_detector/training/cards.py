@@ -79,6 +79,8 @@ def calibrate_run(run: RunFolder, config: TrainConfig) -> Calibration:
     if not sources:
         rows = read_predictions(run.predictions_file)
         what = f"the validation pictures of {run.path.name}"
+        if config.join:
+            what = "pictures of sets that the folds of the branches had not seen"
     else:
         rows = [row for path in sources for row in read_predictions(RunFolder(path).predictions_file) if row.foreign]
         what = f"pictures of sets that {', '.join(path.name for path in sources)} had not seen"
@@ -101,14 +103,12 @@ def make_card(run: RunFolder, outputs: CardOutputs, onnx_sha256: str) -> Card:
     config, record = run.config(), run.record()
     if not {0, 1} <= {row.kind for row in read_predictions(run.predictions_file)}:
         outputs = outputs.model_copy(update={"kind_logit": None})
-    model = config.model
-    head = "a linear head" if model.head == "linear" else f"a head with hidden layers {list(model.head.dense)}"
     return Card(
         name=config.card.name or _name(run.path.name),
         version=config.card.version,
         created=record.created,
         description=config.card.description,
-        architecture=f"{model.backbone}, alpha {model.alpha:g}, {head}",
+        architecture=_architecture(config),
         onnx_sha256=onnx_sha256,
         input=CardInput(
             size=config.data.size,
@@ -123,6 +123,15 @@ def make_card(run: RunFolder, outputs: CardOutputs, onnx_sha256: str) -> Card:
         license=config.card.license,
         limits=config.card.limits,
     )
+
+
+def _architecture(config: TrainConfig) -> str:
+    if config.join:
+        branches = "; ".join(f"{path.name}: {RunFolder(path).config().model.backbone}" for path in config.join.branches)
+        return f"{len(config.join.branches)} branches ({branches}) under one linear head"
+    model = config.model
+    head = "a linear head" if model.head == "linear" else f"a head with hidden layers {list(model.head.dense)}"
+    return f"{model.backbone}, alpha {model.alpha:g}, {head}"
 
 
 def _data_sets(record: RunRecord, terms: dict[str, str]) -> Sequence[DataSet]:

@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import CropMode, CropRule
@@ -135,6 +135,23 @@ class LossConfig(_Strict):
     )
 
 
+class JoinConfig(_Strict):
+    """Trained networks that become one, each a branch under a common linear head; see ``training.join``."""
+
+    branches: tuple[Path, ...] = Field(min_length=2, description="run folders, each of a network with a linear head")
+    folds: tuple[tuple[Path, ...], ...] = Field(
+        min_length=1,
+        description="for each fold, one run per branch, trained like it without the sets of its data.validate_only",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> JoinConfig:
+        for fold in self.folds:
+            if len(fold) != len(self.branches):
+                raise ValueError(f"a fold names {len(fold)} runs for {len(self.branches)} branches")
+        return self
+
+
 class CalibrationConfig(_Strict):
     """Which predictions the temperature and the thresholds are fitted on."""
 
@@ -171,6 +188,7 @@ class TrainConfig(_Strict):
     head: HeadPhase = Field(default_factory=HeadPhase, description="phase one")
     train: TrainPhase = Field(default_factory=TrainPhase, description="phase two")
     loss: LossConfig = Field(default_factory=LossConfig, description="what is minimised")
+    join: JoinConfig | None = Field(None, description="makes one network of trained ones instead of training one")
     calibration: CalibrationConfig = Field(default_factory=CalibrationConfig, description="temperature, thresholds")
     card: CardConfig = Field(default_factory=CardConfig, description="what the model card says")
 

@@ -173,13 +173,30 @@ def _synthetic(crops: Sequence[CachedCrop], config: TrainConfig, callback: Callb
 
 
 def _validation_loader(crops: Sequence[CachedCrop], config: TrainConfig) -> CropLoader:
-    loader = LoaderConfig(
+    return CropLoader(crops, config.data.rule(), _validation_config(config))
+
+
+def _validation_config(config: TrainConfig) -> LoaderConfig:
+    return LoaderConfig(
         batch_size=config.train.batch_size,
+        seed=config.seed,
         shuffle=False,
         memory_mb=config.data.memory_mb // 4,
         workers=config.data.workers,
     )
-    return CropLoader(crops, config.data.rule(), loader)
+
+
+def foreign_loader(config: TrainConfig, sets: Sequence[str], callback: Callback) -> CropLoader:
+    """The pictures of some sets, all but their test split, as they are, in a fixed order.
+
+    Where the config synthesises fakes, one from each of their reals follows. Raises DataError.
+    """
+    data = config.data
+    samples = [s for s in chosen_samples(read_data(data.source, data.ratios, data.split_seed), data) if s.set in sets]
+    crops = build_crops(samples, data.rule(), data.cache, CropOptions(workers=data.workers), _reporter(callback)).crops
+    plain = config.synthetic and config.synthetic.model_copy(update={"disturb_reals": 0.0, "sets": None})
+    synthetic = _synthetic(crops, config.model_copy(update={"synthetic": plain}), callback) if plain else None
+    return CropLoader(crops, data.rule(), _validation_config(config), synthetic=synthetic)
 
 
 def _counts(part: str, crops: Sequence[CachedCrop]) -> list[Count]:

@@ -1,4 +1,4 @@
-"""The conductor of a training: config, data, network, two phases, calibration, bundle; ``python -m`` runs it."""
+"""The conductor of a training: config, data, network, two phases (or a join), calibration, bundle."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,9 @@ from deepfake_detector.training.callbacks import (
 )
 from deepfake_detector.training.cards import Prediction, write_predictions
 from deepfake_detector.training.checkpoint import write_whole
-from deepfake_detector.training.config import ModelConfig, TrainConfig
+from deepfake_detector.training.config import JoinConfig, ModelConfig, TrainConfig
 from deepfake_detector.training.fit import FitResult, fit
+from deepfake_detector.training.join import join, need_runs
 from deepfake_detector.training.prepare import FOREIGN, Prepared, need_source, part_of, prepare
 from deepfake_detector.training.run import RunFolder, new_record
 
@@ -82,17 +84,34 @@ def _train(run: RunFolder, config: TrainConfig, callback: Callback) -> Trained:
     started = time.monotonic()
     _set_up(config)
     keras.utils.set_random_seed(config.seed)
-    network = build(config.model, config.data.size)
+    if config.join:
+        need_runs(config.join)
+        learn = partial(_join, config.join)
+    else:
+        learn = partial(_fit, build(config.model, config.data.size))
     prepared = prepare(config, callback)
     _record(run, config, prepared)
     ready = time.monotonic()
-    result = fit(network, prepared.fit, config, run.checkpoints, callback)
-    write_predictions(run.predictions_file, _predictions(prepared, result, config))
+    result, predictions = learn(run, config, prepared, callback)
+    write_predictions(run.predictions_file, predictions)
     write_whole(run.sample_file, lambda path: _save_sample(path, prepared))
     bundle = _export(run)
     seconds = {"data": ready - started, "training": time.monotonic() - ready}
     _finish(run, {name: round(value, 1) for name, value in seconds.items()})
     return Trained(run, bundle, result)
+
+
+def _fit(
+    network: keras.Model, run: RunFolder, config: TrainConfig, prepared: Prepared, callback: Callback
+) -> tuple[FitResult, list[Prediction]]:
+    result = fit(network, prepared.fit, config, run.checkpoints, callback)
+    return result, _predictions(prepared, result, config)
+
+
+def _join(
+    settings: JoinConfig, run: RunFolder, config: TrainConfig, _: Prepared, callback: Callback
+) -> tuple[FitResult, list[Prediction]]:
+    return join(config, settings, run.checkpoints, callback)
 
 
 @contextmanager
@@ -189,7 +208,8 @@ def _export(run: RunFolder) -> Path:
 def _finish(run: RunFolder, seconds: dict[str, float]) -> None:
     from deepfake_detector.training.plots import training_curves
 
-    training_curves(run.checks_file, run.plots)
+    if run.checks_file.is_file():  # nothing was trained where networks were joined
+        training_curves(run.checks_file, run.plots)
     run.write_record(run.record().model_copy(update={"seconds": seconds, "finished": True}))
 
 

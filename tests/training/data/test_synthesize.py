@@ -92,7 +92,6 @@ def test_similar_partner_ignores_position_and_size(face):
 
 def test_similar_partner_has_the_same_skin_and_light(face):
     dark = likeness(MeshedFace(face.pixels // 3, face.mesh))
-    warmer = likeness(
-        MeshedFace(np.clip(face.pixels * np.array([1.05, 1.0, 0.97]), 0, 255).astype(np.uint8), face.mesh)
-    )
+    warm = np.clip(face.pixels * np.array([1.05, 1.0, 0.97]), 0, 255).astype(np.uint8)
+    warmer = likeness(MeshedFace(warm, face.mesh))
     assert similar_partner(likeness(face), [dark, warmer]) == 1

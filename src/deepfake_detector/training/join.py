@@ -1,0 +1,129 @@
+"""Makes one network of trained ones: how much each counts is learnt where their folds have seen nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake_detector.core.errors import ConfigError
+from deepfake_detector.core.types import FloatArray
+from deepfake_detector.training.calibrate import set_weights
+from deepfake_detector.training.callbacks import Callback
+from deepfake_detector.training.cards import Prediction
+from deepfake_detector.training.checkpoint import FINAL_FILE, save_network
+from deepfake_detector.training.config import JoinConfig, TrainConfig
+from deepfake_detector.training.data.dataloader import CropLoader
+from deepfake_detector.training.data.samples import SYNTHETIC, Sample, kind_target
+from deepfake_detector.training.fit import FitResult
+from deepfake_detector.training.models.joined import Mixture, joined_network
+from deepfake_detector.training.prepare import foreign_loader
+from deepfake_detector.training.run import RunFolder
+from deepfake_detector.training.selection import Known, figures
+from deepfake_detector.training.steps import Logits, predictor
+
+if TYPE_CHECKING:
+    import keras
+
+PHASE = "joining"
+LOOSE = 1e4
+"""Inverse strength of the penalty: two or three weights from thousands of faces need none."""
+
+logger = logging.getLogger(__name__)
+
+
+def need_runs(join: JoinConfig) -> None:
+    """Raises ConfigError unless all runs that are joined are there and finished."""
+    for path in {*join.branches, *(path for fold in join.folds for path in fold)}:
+        if not (RunFolder(path).checkpoints / FINAL_FILE).is_file():
+            raise ConfigError(f"{path} is no finished run; train it, or change the section join")
+
+
+def join(
+    config: TrainConfig, settings: JoinConfig, folder: Path, callback: Callback
+) -> tuple[FitResult, list[Prediction]]:
+    """Write the joined network as ``final.keras`` into ``folder``, and return what it says of foreign pictures.
+
+    Each fold's networks judge the sets that none of them was trained on, and fakes synthesised from those sets' reals.
+    On these logits the mixtures are fitted by logistic regression ("stacked generalization", Wolpert 1992), each set
+    of a class weighing the same. Raises ConfigError, DataError or WeightsError.
+    """
+    parts = [_fold(config, fold, callback) for fold in settings.folds]
+    samples = [sample for chosen, _ in parts for sample in chosen]
+    logits = np.concatenate([found for _, found in parts])
+    labels = np.array([int(sample.label) for sample in samples])
+    kinds = np.array([_kind(sample) for sample in samples])
+    names = np.array([sample.set for sample in samples])
+    fake = fit_mixture(logits, labels, names)
+    kind = fit_mixture(logits[kinds >= 0], kinds[kinds >= 0], names[kinds >= 0])
+    for what, mixture in (("fake", fake), ("generated", kind)):
+        shares = ", ".join(
+            f"{weight:+.3f} of {path.name}" for path, weight in zip(settings.branches, mixture.weights, strict=True)
+        )
+        logger.info("logit of %s: %s, %+.3f", what, shares, mixture.bias)
+    save_network(joined_network([_network(path) for path in settings.branches], fake, kind), folder / FINAL_FILE)
+    found = Logits(fake.of(logits).astype(np.float32), kind.of(logits).astype(np.float32))
+    known = Known(labels, kinds, tuple(name.removesuffix(SYNTHETIC) for name in names.tolist()))
+    return FitResult((), found, figures(known, found.fake)), list(_rows(samples, found))
+
+
+def fit_mixture(logits: FloatArray, labels: NDArray[np.int64], sets: NDArray[np.str_]) -> Mixture:
+    """The mixture of logits (N, B) that best tells the labels 1 from 0, each set of a class weighing the same.
+
+    Raises ConfigError if one class is missing.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if len(np.unique(labels)) != 2:
+        raise ConfigError("the folds' foreign sets are all of one class or kind; leave sets of both out of them")
+    weights = set_weights(labels, sets) * len(labels)
+    found = LogisticRegression(C=LOOSE, max_iter=1000).fit(logits, labels, sample_weight=weights)
+    return Mixture(np.asarray(found.coef_[0], dtype=np.float64), float(found.intercept_[0]))
+
+
+def _fold(config: TrainConfig, fold: Sequence[Path], callback: Callback) -> tuple[tuple[Sample, ...], FloatArray]:
+    """The samples that no network of the fold knows, and the fake logits (N, B) of each network."""
+    left_out = [set(RunFolder(path).config().data.validate_only) for path in fold]
+    foreign = sorted(set.intersection(*left_out))
+    if not foreign:
+        raise ConfigError(f"no set is in data.validate_only of all of {', '.join(path.name for path in fold)}")
+    loader = foreign_loader(config, foreign, callback)
+    judges = [predictor(_network(path)) for path in fold]
+    callback.on_phase(PHASE, len(loader.samples), 0)
+    found = [np.stack([judge([batch]).fake for judge in judges], axis=1) for batch in _batches(loader, callback)]
+    callback.on_end()
+    return loader.samples, np.concatenate(found).astype(np.float64)
+
+
+def _batches(loader: CropLoader, callback: Callback) -> Iterator[tuple[NDArray[np.uint8]]]:
+    for images, *_ in loader.epoch_dataset(0):
+        yield (images,)
+        callback.on_batch(int(images.shape[0]), None)
+
+
+def _network(path: Path) -> keras.Model:
+    import keras
+
+    return keras.models.load_model(RunFolder(path).checkpoints / FINAL_FILE, compile=False)
+
+
+def _rows(samples: Sequence[Sample], logits: Logits) -> Iterator[Prediction]:
+    for sample, fake, kind in zip(samples, logits.fake, logits.kind, strict=True):
+        yield Prediction(
+            path=str(sample.path),
+            set=sample.set,
+            foreign=True,
+            label=int(sample.label),
+            kind=_kind(sample),
+            fake_logit=float(fake),
+            kind_logit=float(kind),
+        )
+
+
+def _kind(sample: Sample) -> int:
+    target = kind_target(sample)
+    return -1 if target is None else target

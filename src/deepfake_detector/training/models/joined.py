@@ -1,0 +1,130 @@
+"""Several trained networks side by side on one picture, their pooled features under one linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake_detector.core.errors import ConfigError, WeightsError
+from deepfake_detector.training.models.network import FAKE, FEATURE_MAP, FEATURES, KIND, linear_head
+
+if TYPE_CHECKING:
+    import keras
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How B fake logits become one logit: the sum of ``weights`` (B,) times them, plus ``bias``."""
+
+    weights: Floats
+    bias: float
+
+    def of(self, logits: Floats) -> Floats:
+        """Logits (N, B) → (N,)."""
+        mixed: Floats = logits @ self.weights + self.bias
+        return mixed
+
+
+def joined_network(branches: Sequence[keras.Model], fake: Mixture, kind: Mixture) -> keras.Model:
+    """One network that answers with mixtures of its branches' fake logits, both linear in the pooled features.
+
+    The branches must have linear heads and feature maps of one size; their channels are put behind each other.
+    BatchNormalization is folded into the convolution before it, and weights are rounded to half precision (they stay
+    float32 variables), so that a model file can keep them in half the space. Raises ConfigError.
+    """
+    import keras
+
+    _check(branches)
+    image = keras.Input(branches[0].input_shape[1:], dtype="uint8", name="image")
+    maps = [_folded(branch, image, f"branch_{number}") for number, branch in enumerate(branches, 1)]
+    feature_map = keras.layers.Concatenate(name=FEATURE_MAP)(maps)
+    features = keras.layers.GlobalAveragePooling2D(name=FEATURES)(feature_map)
+    outputs = {}
+    for key, name, mixture in (("fake", FAKE, fake), ("kind", KIND, kind)):
+        head = keras.layers.Dense(1, name=name)
+        outputs[key] = keras.layers.Reshape((), name=f"{name}_flat")(head(features))
+        head.set_weights(_mixed_head(branches, mixture))
+    return keras.Model(image, outputs, name="joined_detector")
+
+
+def _check(branches: Sequence[keras.Model]) -> None:
+    if not all(linear_head(branch) for branch in branches):
+        raise ConfigError("only networks with a linear head can be joined; train the branches with head: linear")
+    shapes = {(branch.input_shape[1:], branch.get_layer(FEATURE_MAP).output.shape[1:3]) for branch in branches}
+    if len(shapes) != 1:
+        raise ConfigError(f"the branches differ in input or feature map: {sorted(shapes)}; train them at one size")
+
+
+def _mixed_head(branches: Sequence[keras.Model], mixture: Mixture) -> list[NDArray[np.float32]]:
+    kernels, bias = [], mixture.bias
+    for branch, weight in zip(branches, mixture.weights, strict=True):
+        kernel, own_bias = branch.get_layer(FAKE).get_weights()
+        kernels.append(weight * kernel)
+        bias += float(weight * own_bias[0])
+    return [np.concatenate(kernels).astype(np.float32), np.array([bias], dtype=np.float32)]
+
+
+def _folded(branch: keras.Model, image: keras.KerasTensor, prefix: str) -> keras.KerasTensor:
+    """The branch's feature map of ``image``, built anew from layers of its own without BatchNormalization."""
+    import keras
+
+    after = {id(convolution): norm for norm, convolution in _norms(branch)}
+    body = keras.Model(branch.input, branch.get_layer(FEATURE_MAP).output)
+    made = {id(body.inputs[0]): image}
+    for layer in body.layers:  # in the order of the graph
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        entry = [made[id(tensor)] for tensor in _listed(layer.input)]
+        if isinstance(layer, keras.layers.BatchNormalization):
+            made[id(layer.output)] = entry[0]
+            continue
+        norm = after.get(id(layer))
+        changed = {"name": f"{prefix}_{layer.name}"} | ({"use_bias": True} if norm else {})
+        copy = type(layer).from_config({**layer.get_config(), **changed})
+        made[id(layer.output)] = copy(entry if len(entry) > 1 else entry[0])
+        copy.set_weights([_half(array) for array in (_with_norm(layer, norm) if norm else layer.get_weights())])
+    return made[id(body.outputs[0])]
+
+
+def _listed(tensors: Any) -> list[Any]:
+    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]
+
+
+def _norms(branch: keras.Model) -> list[tuple[Any, Any]]:
+    """Each BatchNormalization and the convolution that it follows. Raises WeightsError if it follows anything else."""
+    import keras
+
+    found = []
+    for layer in branch.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        before = layer.input._keras_history.operation
+        if not isinstance(before, keras.layers.Conv2D | keras.layers.DepthwiseConv2D) or before.activation not in (
+            None,
+            keras.activations.linear,
+        ):
+            raise WeightsError(f"{layer.name} does not follow a plain convolution; this backbone cannot be joined")
+        found.append((layer, before))
+    return found
+
+
+def _with_norm(convolution: keras.Layer, norm: keras.layers.BatchNormalization) -> list[NDArray[np.float32]]:
+    """Kernel and bias of the convolution that does what both layers do (in inference mode)."""
+    import keras
+
+    gamma, beta, mean, variance = (np.asarray(array, dtype=np.float64) for array in norm.get_weights())
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    kernel, *bias = convolution.get_weights()
+    depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+    shaped = scale[:, None] if depthwise else scale  # kernels: height, width, channel, 1; or height, width, in, out
+    return [kernel * shaped, beta + ((bias[0] if bias else 0.0) - mean) * scale]
+
+
+def _half(array: NDArray[Any]) -> NDArray[np.float32]:
+    return array.astype(np.float16).astype(np.float32)

@@ -1,0 +1,124 @@
+"""Networks become one: it answers with a mixture of theirs, learnt where their folds have seen nothing."""
+
+import keras
+import numpy as np
+import onnx
+import pytest
+
+from deepfake_detector.core.errors import ConfigError
+from deepfake_detector.scoring.bundle import load_bundle
+from deepfake_detector.training.cards import read_predictions
+from deepfake_detector.training.config import check_config
+from deepfake_detector.training.export import check_parity, to_onnx
+from deepfake_detector.training.join import fit_mixture
+from deepfake_detector.training.models.joined import Mixture, joined_network
+from deepfake_detector.training.models.network import FEATURE_MAP, HeadSpec, build_network
+from deepfake_detector.training.models.spec import BackboneSpec
+from deepfake_detector.training.run import create_run
+from deepfake_detector.training.train import train
+
+pytestmark = pytest.mark.timeout(900)
+FAKE, KIND = Mixture(np.array([0.7, 0.4]), -0.1), Mixture(np.array([1.0, -1.0]), 0.2)
+
+
+def tiny_network(seed, size=64, dense=()):
+    """A network whose BatchNorm has statistics that matter."""
+    keras.utils.set_random_seed(seed)
+    network = build_network("mobilenetv2", BackboneSpec(size=size, alpha=0.35), HeadSpec(dense=dense))
+    rng = np.random.default_rng(seed)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            gamma, beta, mean, variance = layer.get_weights()
+            noise = [rng.normal(0, 0.1, array.shape) for array in (gamma, beta, mean, variance)]
+            layer.set_weights([gamma + noise[0], beta + noise[1], mean + noise[2], variance * np.exp(noise[3])])
+    return network
+
+
+@pytest.fixture(scope="module")
+def branches():
+    return [tiny_network(1), tiny_network(2)]
+
+
+@pytest.fixture(scope="module")
+def joined(branches):
+    return joined_network(branches, FAKE, KIND)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+
+
+def test_it_answers_with_the_mixtures_of_its_branches(branches, joined, pictures):
+    logits = np.stack([branch.predict(pictures, verbose=0)["fake"] for branch in branches], axis=1)
+    found = joined.predict(pictures, verbose=0)
+    scale = np.abs(logits).max()
+    np.testing.assert_allclose(found["fake"], FAKE.of(logits), atol=0.01 * scale)
+    np.testing.assert_allclose(found["kind"], KIND.of(logits), atol=0.02 * scale)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in joined.layers)
+    width = sum(branch.get_layer(FEATURE_MAP).output.shape[-1] for branch in branches)
+    assert joined.get_layer(FEATURE_MAP).output.shape[-1] == width
+
+
+def test_a_model_file_keeps_its_weights_in_half_the_space_without_loss(branches, joined, pictures):
+    model, single = to_onnx(joined), to_onnx(branches[0])
+    assert check_parity(joined, model, pictures) < 1e-4
+    types = {tensor.data_type for tensor in onnx.load_model_from_string(model).graph.initializer}
+    assert onnx.TensorProto.FLOAT16 in types
+    assert len(model) < 1.5 * len(single)
+    stored = onnx.load_model_from_string(single).graph.initializer
+    assert onnx.TensorProto.FLOAT16 not in {tensor.data_type for tensor in stored}
+
+
+def test_what_cannot_be_joined_is_said(branches):
+    with pytest.raises(ConfigError, match="linear head"):
+        joined_network([branches[0], tiny_network(3, dense=(8,))], FAKE, KIND)
+    with pytest.raises(ConfigError, match="at one size"):
+        joined_network([branches[0], tiny_network(3, size=96)], FAKE, KIND)
+
+
+def test_a_mixture_trusts_what_tells_the_classes_apart():
+    rng = np.random.default_rng(5)
+    labels = np.repeat([0, 1], 400)
+    logits = np.stack([rng.normal(3.0 * labels, 1.0), rng.normal(0.0, 1.0, 800)], axis=1)
+    mixture = fit_mixture(logits, labels, np.full(800, "a"))
+    assert mixture.weights[0] > 2.0
+    assert abs(mixture.weights[1]) < 0.3
+    assert np.mean((mixture.of(logits) > 0) == labels) > 0.9
+    with pytest.raises(ConfigError, match="all of one class"):
+        fit_mixture(logits, np.zeros(800, dtype=np.int64), np.full(800, "a"))
+
+
+@pytest.fixture(scope="module")
+def folds(tiny_settings):
+    """Two quick runs that have not seen the set "b"."""
+    head_only = {"head": {"epochs": 12}, "train": {"epochs": 0}, "data": {"validate_only": ["b"]}}
+    return [train(create_run(tiny_settings(f"fold-{seed}", seed=seed, **head_only))).run.path for seed in (1, 2)]
+
+
+def test_a_joined_run_is_calibrated_on_foreign_pictures(folds, tiny_settings):
+    paths = [str(path) for path in folds]
+    done = train(create_run(tiny_settings("joined", join={"branches": paths, "folds": [paths]})))
+    rows = read_predictions(done.run.predictions_file)
+    assert {row.set for row in rows} == {"b"}
+    assert len(rows) == 2 * (48 + 24)
+    assert all(row.foreign for row in rows)
+    card = load_bundle(done.bundle).card
+    assert card.calibration.out_of_source
+    assert "had not seen" in card.calibration.fitted_on
+    assert card.architecture == "2 branches (fold-1: mobilenetv2; fold-2: mobilenetv2) under one linear head"
+    assert done.result.figures.auc > 0.7
+    logits = [row.fake_logit for row in rows if row.label], [row.fake_logit for row in rows if not row.label]
+    assert np.mean(logits[0]) > np.mean(logits[1])
+
+
+def test_runs_that_do_not_fit_are_refused(folds, tiny_settings, tmp_path):
+    paths = [str(path) for path in folds]
+    with pytest.raises(ConfigError, match="1 runs for 2 branches"):
+        check_config({"data": {"source": "x"}, "join": {"branches": paths, "folds": [paths[:1]]}}, "a test")
+    missing = {"branches": [paths[0], str(tmp_path / "none")], "folds": [paths]}
+    with pytest.raises(ConfigError, match="no finished run"):
+        train(create_run(tiny_settings("missing", join=missing)))
+    knows_all = train(create_run(tiny_settings("knows-all", head={"epochs": 1}, train={"epochs": 0}))).run.path
+    with pytest.raises(ConfigError, match="no set is in"):
+        train(create_run(tiny_settings("blind", join={"branches": paths, "folds": [[paths[0], str(knows_all)]]})))

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 from deepfake_detector.core.errors import ConfigError
-from deepfake_detector.training.config import TrainConfig, check_config, dump_config, load_config
+from deepfake_detector.training.config import JoinConfig, TrainConfig, check_config, dump_config, load_config
 from deepfake_detector.training.data.synthetic import SyntheticConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -120,10 +120,12 @@ def documented(section):
     return dict(re.findall(r"^\| `([^`]+)` \| `?([^|]*?)`? \|", part, re.MULTILINE))
 
 
-@pytest.mark.parametrize("section", ["data", "synthetic", "model", "head", "train", "loss", "calibration", "card"])
+@pytest.mark.parametrize(
+    "section", ["data", "synthetic", "model", "head", "train", "loss", "join", "calibration", "card"]
+)
 def test_every_setting_is_documented_with_its_default(section):
-    annotation = TrainConfig.model_fields[section].annotation
-    fields = (SyntheticConfig if section == "synthetic" else annotation).model_fields
+    optional = {"synthetic": SyntheticConfig, "join": JoinConfig}
+    fields = optional.get(section, TrainConfig.model_fields[section].annotation).model_fields
     rows = documented(section)
     assert list(rows) == list(fields)
     for name, field in fields.items():

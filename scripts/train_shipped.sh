@@ -22,9 +22,10 @@ train() { # name of the run, config, settings
   fi
 }
 
-a='data.validate_only=[ffhq_stylegan, celebahq_stylegan2, stylegan2, all_age]'
-b='data.validate_only=[sd21, photoshop, web_faces, utk]'
-fold=(--set train.epochs=1 --set balance.epoch_size=14000 --set train.metric=last)
+# Each fold leaves out half of everything: one of the two pairs of StyleGAN sets, and one of the other kinds of fakes.
+a='data.validate_only=[ffhq_stylegan, sd21, web_faces, utk]'
+b='data.validate_only=[celebahq_stylegan2, stylegan2, photoshop, all_age]'
+fold=(--set train.epochs=1 --set balance.epoch_size=9600 --set train.metric=last)
 
 train generated configs/generated.yaml
 # On from there, with parts cut out and more of the cleanest pair of sets; the result is mixed with where it began.
@@ -32,8 +33,9 @@ train generated-2 configs/generated.yaml --set model.weights=outputs/generated -
   --set train.epochs=6 --set train.lr=0.00015 --set train.keep_start=0.3 --set train.metric=last \
   --set augment.cutout.p=0.2 --set 'balance.weights={ffhq_stylegan/fake: 3.0, ffhq_stylegan/real: 2.5}'
 train manipulated configs/manipulated.yaml
+# What is left out is judged as a whole, so that only the other half's fakes of the wrong kind stay excluded.
 train generated-fold-a configs/generated.yaml --set "$a" "${fold[@]}"
+train manipulated-fold-a configs/manipulated.yaml --set "$a" "${fold[@]}" --set 'data.exclude=[celebahq_stylegan2/fake]'
 train generated-fold-b configs/generated.yaml --set "$b" "${fold[@]}" --set 'data.exclude=[]'
-train manipulated-fold-a configs/manipulated.yaml --set "$a" "${fold[@]}" --set 'data.exclude=[]'
-train manipulated-fold-b configs/manipulated.yaml --set "$b" "${fold[@]}"
+train manipulated-fold-b configs/manipulated.yaml --set "$b" "${fold[@]}" --set 'data.exclude=[ffhq_stylegan/fake]'
 train default configs/default.yaml

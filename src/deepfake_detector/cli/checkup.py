@@ -42,6 +42,7 @@ EXTRAS = {
         "tensorboard": "tensorboard",
     },
     "heic": {"pillow-heif": "pillow_heif"},
+    "twins": {"ncnn": "ncnn"},
 }
 """Extra → what it brings, as above."""
 

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "preview_data",
         "Draw contact sheets of what a network would be shown.",
     ),
+    "twins": ("deepfake_detector.cli.twins", "twins", "Make generated faces out of real ones, to train on."),
     "train": ("deepfake_detector.cli.train", "train", "Train a model on Real and Fake pictures."),
     "evaluate": ("deepfake_detector.cli.evaluate", "evaluate", "Measure a model on labelled pictures."),
     "export": ("deepfake_detector.cli.export", "export", "Write the bundle of a finished run somewhere else."),

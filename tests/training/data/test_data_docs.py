@@ -17,7 +17,7 @@ def rows(heading):
     return dict(re.findall(r"^\| `([^`]+)` \| *`?([^|`]*)`? *\|", part, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["split", "faces", "audit", "preview-data"])
+@pytest.mark.parametrize("name", ["split", "faces", "audit", "twins", "preview-data"])
 def test_every_option_is_documented(name):
     options = {
         option

@@ -25,17 +25,28 @@ train() { # name of the run, config, settings
 # Each fold leaves out half of everything: one of the two pairs of StyleGAN sets, and one of the other kinds of fakes.
 a='data.validate_only=[ffhq_stylegan, sd21, web_faces, utk]'
 b='data.validate_only=[celebahq_stylegan2, stylegan2, photoshop, all_age]'
-fold=(--set train.epochs=1 --set balance.epoch_size=9600 --set train.metric=last)
+fold=(--set train.epochs=1 --set train.metric=last)
+more=(--set head.epochs=0 --set train.lr=0.00015 --set train.metric=last)
+ffhq='balance.weights={ffhq_stylegan/fake: 3.0, ffhq_stylegan/real: 2.5}'
 
 train generated configs/generated.yaml
-# On from there, with parts cut out and more of the cleanest pair of sets; the result is mixed with where it began.
-train generated-2 configs/generated.yaml --set model.weights=outputs/generated --set head.epochs=0 --set seed=8 \
-  --set train.epochs=6 --set train.lr=0.00015 --set train.keep_start=0.3 --set train.metric=last \
-  --set augment.cutout.p=0.2 --set 'balance.weights={ffhq_stylegan/fake: 3.0, ffhq_stylegan/real: 2.5}'
+# On from there, with parts cut out and more of the cleanest pair of sets, mixed with where it began; then at 320 px.
+train generated-2 configs/generated.yaml --set model.weights=outputs/generated "${more[@]}" --set "$ffhq" --set seed=8 \
+  --set train.epochs=6 --set train.keep_start=0.3 --set augment.cutout.p=0.2
+train generated-320 configs/generated.yaml --set model.weights=outputs/generated-2 --set data.size=320 "${more[@]}" \
+  --set "$ffhq" --set seed=9 --set train.epochs=3
 train manipulated configs/manipulated.yaml
+
 # What is left out is judged as a whole, so that only the other half's fakes of the wrong kind stay excluded.
-train generated-fold-a configs/generated.yaml --set "$a" "${fold[@]}"
-train manipulated-fold-a configs/manipulated.yaml --set "$a" "${fold[@]}" --set 'data.exclude=[celebahq_stylegan2/fake]'
-train generated-fold-b configs/generated.yaml --set "$b" "${fold[@]}" --set 'data.exclude=[]'
-train manipulated-fold-b configs/manipulated.yaml --set "$b" "${fold[@]}" --set 'data.exclude=[ffhq_stylegan/fake]'
+train manipulated-fold-a configs/manipulated.yaml --set "$a" "${fold[@]}" --set balance.epoch_size=7200 \
+  --set 'data.exclude=[celebahq_stylegan2/fake]'
+train manipulated-fold-b configs/manipulated.yaml --set "$b" "${fold[@]}" --set balance.epoch_size=7200 \
+  --set 'data.exclude=[ffhq_stylegan/fake]'
+train generated-fold-a configs/generated.yaml --set "$a" "${fold[@]}" --set balance.epoch_size=4800
+train generated-320-fold-a configs/generated.yaml --set "$a" "${fold[@]}" "${more[@]}" --set balance.epoch_size=1600 \
+  --set model.weights=outputs/generated-fold-a --set data.size=320
+train generated-fold-b configs/generated.yaml --set "$b" "${fold[@]}" --set balance.epoch_size=4800 \
+  --set 'data.exclude=[]'
+train generated-320-fold-b configs/generated.yaml --set "$b" "${fold[@]}" "${more[@]}" --set balance.epoch_size=1600 \
+  --set model.weights=outputs/generated-fold-b --set data.size=320 --set 'data.exclude=[]'
 train default configs/default.yaml

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.timeout(900)
 FAKE, KIND = Mixture(np.array([0.7, 0.4]), -0.1), Mixture(np.array([1.0, -1.0]), 0.2)
 
 
-def tiny_network(seed, size=64, dense=()):
+def tiny_network(seed, size=64, dense=(), shrink=1):
     """A network whose BatchNorm has statistics that matter."""
     keras.utils.set_random_seed(seed)
-    network = build_network("mobilenetv2", BackboneSpec(size=size, alpha=0.35), HeadSpec(dense=dense))
+    network = build_network("mobilenetv2", BackboneSpec(size=size, alpha=0.35, shrink=shrink), HeadSpec(dense=dense))
     rng = np.random.default_rng(seed)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -36,7 +36,7 @@ def tiny_network(seed, size=64, dense=()):
 
 @pytest.fixture(scope="module")
 def branches():
-    return [tiny_network(1), tiny_network(2)]
+    return [tiny_network(1), tiny_network(2, shrink=2)]
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,10 @@ def test_a_model_file_keeps_its_weights_in_half_the_space_without_loss(branches,
 def test_what_cannot_be_joined_is_said(branches):
     with pytest.raises(ConfigError, match="linear head"):
         joined_network([branches[0], tiny_network(3, dense=(8,))], FAKE, KIND)
-    with pytest.raises(ConfigError, match="at one size"):
+    with pytest.raises(ConfigError, match=r"pictures of \[64, 96\] px"):
         joined_network([branches[0], tiny_network(3, size=96)], FAKE, KIND)
+    with pytest.raises(ConfigError, match=r"sides \[2, 3\]"):
+        joined_network([tiny_network(3, size=96), tiny_network(4, size=96, shrink=2)], FAKE, KIND)
 
 
 def test_a_mixture_trusts_what_tells_the_classes_apart():

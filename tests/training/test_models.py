@@ -38,6 +38,18 @@ def test_backbone_shrinks_by_32(padding, size):
     assert backbone.output_shape == (None, size // 32, size // 32, 1280)
 
 
+def test_shrinking_first_is_averaging_blocks(images):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    whole, half = build(BackboneSpec(size=32, alpha=0.35)), build(BackboneSpec(size=64, alpha=0.35, shrink=2))
+    half.set_weights(whole.get_weights())
+    # Averages of equal pixels are whole numbers, so that they can be given to the other network as a picture.
+    small = images[:, ::2, ::2]
+    large = small.repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_allclose(half.predict(large, verbose=0), whole.predict(small, verbose=0), atol=1e-5)
+
+
 def test_full_width_has_the_parameters_of_the_paper():
     import keras
 

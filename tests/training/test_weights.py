@@ -133,16 +133,16 @@ def test_weights_file_that_is_not_one(tmp_path):
         network_with_weights("mobilenetv2", str(tmp_path / "text.npz"), 64, 0.35, HeadSpec())
 
 
-def test_checkpoint_goes_on_and_its_size_is_checked(tmp_path):
-    network = network_with_weights("mobilenetv2", "random", 64, 0.35, HeadSpec())
+def test_checkpoint_goes_on_also_at_another_size(tmp_path):
+    network = network_with_weights("mobilenetv2", "random", 64, 0.35, HeadSpec(), shrink=2)
     folder = tmp_path / "run" / "checkpoints"
     folder.mkdir(parents=True)
     network.save(folder / "best.keras")
-    again = network_with_weights("mobilenetv2", str(tmp_path / "run"), 64, 0.35, HeadSpec())
-    image = np.full((1, 64, 64, 3), 99, np.uint8)
-    np.testing.assert_array_equal(network(image)["fake"], again(image)["fake"])
-    with pytest.raises(WeightsError, match=r"set data.size to 64"):
-        network_with_weights("mobilenetv2", str(folder / "best.keras"), 96, 0.35, HeadSpec())
+    for size in (64, 96):
+        again = network_with_weights("mobilenetv2", str(tmp_path / "run"), size, 0.35, HeadSpec())
+        assert again.input_shape == (None, size, size, 3)
+        assert again.get_layer("feature_map").output.shape[1] == size // 32 // 2 + size // 32 % 2
+        assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), again.get_weights(), strict=True))
     with pytest.raises(WeightsError, match="no checkpoint"):
         network_with_weights("mobilenetv2", str(tmp_path), 64, 0.35, HeadSpec())
 

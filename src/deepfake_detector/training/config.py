@@ -86,6 +86,9 @@ class ModelConfig(_Strict):
 
     backbone: str = Field("mobilenetv2", description="a name from deepfake_detector.training.models.BACKBONES")
     alpha: Positive = Field(1.0, le=2.0, description="width multiplier")
+    shrink: AtLeastOne = Field(
+        1, description="the network begins by averaging blocks of so many pixels squared; 2 looks at half of data.size"
+    )
     weights: str = Field(
         "imagenet",
         description="'imagenet' (keras.applications), 'imagenet-torchvision' (ported), a .npz, .h5 or .keras file, "

@@ -138,7 +138,7 @@ def build(model: ModelConfig, size: int) -> keras.Model:
 
     dense = () if model.head == "linear" else model.head.dense
     head = HeadSpec(dense=dense, dropout=model.dropout, l2=model.l2)
-    return network_with_weights(model.backbone, model.weights, size, model.alpha, head)
+    return network_with_weights(model.backbone, model.weights, size, model.alpha, head, model.shrink)
 
 
 def _set_up(config: TrainConfig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,12 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".cache" / "deepfake-detector" / "weights"
 
 
-def network_with_weights(backbone: str, weights: str, size: int, alpha: float, head: HeadSpec) -> keras.Model:
+def network_with_weights(
+    backbone: str, weights: str, size: int, alpha: float, head: HeadSpec, shrink: int = 1
+) -> keras.Model:
     """The network, its backbone filled from ``weights``; the heads are new unless the weights are a whole network.
+
+    A whole network keeps its ``shrink`` and its width, and is put to pictures of ``size`` pixels.
 
     ``weights`` is "imagenet" (keras.applications, needs the internet once), "imagenet-torchvision" (the ported file
     in the cache), a .npz that was ported, a .h5 of keras.applications, a .keras checkpoint, a run folder, or
@@ -48,7 +53,7 @@ def network_with_weights(backbone: str, weights: str, size: int, alpha: float, h
     path = Path(weights).expanduser()
     if weights not in {IMAGENET, TORCHVISION, RANDOM} and (path.is_dir() or path.suffix == ".keras"):
         return _continued(path, size)
-    network = build_network(backbone, conventions(weights, size, alpha), head)
+    network = build_network(backbone, replace(conventions(weights, size, alpha), shrink=shrink), head)
     if weights == RANDOM:
         return network
     if weights == IMAGENET or path.suffix == ".h5":
@@ -167,10 +172,18 @@ def _continued(path: Path, size: int) -> keras.Model:
         network: keras.Model = keras.models.load_model(file, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise WeightsError(f"cannot read the checkpoint {file}: {error}") from error
-    found = network.input_shape[1]
-    if found != size:
-        raise WeightsError(f"{file} takes pictures of {found} px, the config asks for {size}; set data.size to {found}")
-    return network
+    return network if network.input_shape[1] == size else _at_size(network, size)
+
+
+def _at_size(network: keras.Model, size: int) -> keras.Model:
+    """The same network, with its weights, for pictures of another side; all its layers take any."""
+    config = network.get_config()
+    for layer in config["layers"]:
+        if layer["class_name"] == "InputLayer":
+            layer["config"]["batch_shape"] = (None, size, size, 3)
+    resized: keras.Model = type(network).from_config(config)
+    resized.set_weights(network.get_weights())
+    return resized
 
 
 def _keras_application(backbone: str, weights: str, size: int, alpha: float) -> keras.Model:

@@ -34,7 +34,8 @@ class Mixture:
 def joined_network(branches: Sequence[keras.Model], fake: Mixture, kind: Mixture) -> keras.Model:
     """One network that answers with mixtures of its branches' fake logits, both linear in the pooled features.
 
-    The branches must have linear heads and feature maps of one size; their channels are put behind each other.
+    The branches must have linear heads and take pictures of one size. The channels of their feature maps are put behind
+    each other; the cells of a smaller map are repeated, which leaves its mean, and so the logit, as it is.
     BatchNormalization is folded into the convolution before it, and weights are rounded to half precision (they stay
     float32 variables), so that a model file can keep them in half the space. Raises ConfigError.
     """
@@ -43,7 +44,8 @@ def joined_network(branches: Sequence[keras.Model], fake: Mixture, kind: Mixture
     _check(branches)
     image = keras.Input(branches[0].input_shape[1:], dtype="uint8", name="image")
     maps = [_folded(branch, image, f"branch_{number}") for number, branch in enumerate(branches, 1)]
-    feature_map = keras.layers.Concatenate(name=FEATURE_MAP)(maps)
+    side = max(found.shape[1] for found in maps)
+    feature_map = keras.layers.Concatenate(name=FEATURE_MAP)([_repeated(found, side) for found in maps])
     features = keras.layers.GlobalAveragePooling2D(name=FEATURES)(feature_map)
     outputs = {}
     for key, name, mixture in (("fake", FAKE, fake), ("kind", KIND, kind)):
@@ -56,9 +58,21 @@ def joined_network(branches: Sequence[keras.Model], fake: Mixture, kind: Mixture
 def _check(branches: Sequence[keras.Model]) -> None:
     if not all(linear_head(branch) for branch in branches):
         raise ConfigError("only networks with a linear head can be joined; train the branches with head: linear")
-    shapes = {(branch.input_shape[1:], branch.get_layer(FEATURE_MAP).output.shape[1:3]) for branch in branches}
-    if len(shapes) != 1:
-        raise ConfigError(f"the branches differ in input or feature map: {sorted(shapes)}; train them at one size")
+    inputs = sorted({branch.input_shape[1] for branch in branches})
+    if len(inputs) != 1:
+        raise ConfigError(
+            f"the branches take pictures of {inputs} px; train them with one data.size (see model.shrink)"
+        )
+    sides = sorted({branch.get_layer(FEATURE_MAP).output.shape[1] for branch in branches})
+    if any(sides[-1] % side for side in sides):
+        raise ConfigError(f"the branches' feature maps have the sides {sides}; the largest must be a multiple of all")
+
+
+def _repeated(feature_map: keras.KerasTensor, side: int) -> keras.KerasTensor:
+    import keras
+
+    times = side // feature_map.shape[1]
+    return keras.layers.UpSampling2D(times)(feature_map) if times > 1 else feature_map
 
 
 def _mixed_head(branches: Sequence[keras.Model], mixture: Mixture) -> list[NDArray[np.float32]]:

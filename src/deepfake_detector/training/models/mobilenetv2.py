@@ -14,7 +14,7 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 
 
 def build(spec: BackboneSpec) -> keras.Model:
-    """The backbone: input "image" (N, size, size, 3) uint8 RGB, output (N, size/32, size/32, channels) float32.
+    """The backbone: input "image" (N, size, size, 3) uint8 RGB, output (N, h, h, channels), h = size / shrink / 32.
 
     Layers are named as in ``keras.applications.MobileNetV2``, so that its weights fit by name; blocks are
     "block_1" … "block_16". ``Padding.SYMMETRIC`` pads strided convolutions by one pixel on every side, as
@@ -25,6 +25,8 @@ def build(spec: BackboneSpec) -> keras.Model:
 
     image = keras.Input((spec.size, spec.size, 3), dtype="uint8", name="image")
     x = normalise(image, spec.normalisation)
+    if spec.shrink > 1:
+        x = keras.layers.AveragePooling2D(spec.shrink, name="shrink")(x)
     x = _convolve(x, "Conv1", spec, filters=_divisible(32 * spec.alpha), stride=2)
     x = _normalised(x, "bn_Conv1", spec, relu="Conv1_relu")
     number = 0

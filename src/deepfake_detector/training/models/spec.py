@@ -29,7 +29,8 @@ PLUS_MINUS_ONE = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 class BackboneSpec:
     """The side of the square input in pixels, the width multiplier, and the conventions of the weights.
 
-    ``epsilon`` is BatchNorm's: 1e-5 for networks from PyTorch, 1e-3 for those of ``keras.applications``.
+    ``epsilon`` is BatchNorm's: 1e-5 for networks from PyTorch, 1e-3 for those of ``keras.applications``. The first
+    thing that the network does is to average blocks of ``shrink`` × ``shrink`` pixels.
     """
 
     size: int = 224
@@ -37,3 +38,4 @@ class BackboneSpec:
     padding: Padding = Padding.SYMMETRIC
     normalisation: Normalisation = IMAGENET
     epsilon: float = 1e-5
+    shrink: int = 1

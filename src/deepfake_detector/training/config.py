@@ -146,6 +146,7 @@ class JoinConfig(_Strict):
         min_length=1,
         description="for each fold, one run per branch, trained like it without the sets of its data.validate_only",
     )
+    most: AtLeastOne | None = Field(None, description="foreign pictures of each class of a set; null: all of them")
 
     @model_validator(mode="after")
     def _check(self) -> JoinConfig:

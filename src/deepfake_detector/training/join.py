@@ -52,7 +52,7 @@ def join(
     On these logits the mixtures are fitted by logistic regression ("stacked generalization", Wolpert 1992), each set
     of a class weighing the same. Raises ConfigError, DataError or WeightsError.
     """
-    parts = [_fold(config, fold, callback) for fold in settings.folds]
+    parts = [_fold(config, fold, settings.most, callback) for fold in settings.folds]
     samples = [sample for chosen, _ in parts for sample in chosen]
     logits = np.concatenate([found for _, found in parts])
     labels = np.array([int(sample.label) for sample in samples])
@@ -85,13 +85,15 @@ def fit_mixture(logits: FloatArray, labels: NDArray[np.int64], sets: NDArray[np.
     return Mixture(np.asarray(found.coef_[0], dtype=np.float64), float(found.intercept_[0]))
 
 
-def _fold(config: TrainConfig, fold: Sequence[Path], callback: Callback) -> tuple[tuple[Sample, ...], FloatArray]:
+def _fold(
+    config: TrainConfig, fold: Sequence[Path], most: int | None, callback: Callback
+) -> tuple[tuple[Sample, ...], FloatArray]:
     """The samples that no network of the fold knows, and the fake logits (N, B) of each network."""
     left_out = [set(RunFolder(path).config().data.validate_only) for path in fold]
     foreign = sorted(set.intersection(*left_out))
     if not foreign:
         raise ConfigError(f"no set is in data.validate_only of all of {', '.join(path.name for path in fold)}")
-    loader = foreign_loader(config, foreign, callback)
+    loader = foreign_loader(config, foreign, most, callback)
     judges = [predictor(_network(path)) for path in fold]
     callback.on_phase(PHASE, len(loader.samples), 0)
     found = [np.stack([judge([batch]).fake for judge in judges], axis=1) for batch in _batches(loader, callback)]

@@ -186,17 +186,26 @@ def _validation_config(config: TrainConfig) -> LoaderConfig:
     )
 
 
-def foreign_loader(config: TrainConfig, sets: Sequence[str], callback: Callback) -> CropLoader:
-    """The pictures of some sets, all but their test split, as they are, in a fixed order.
+def foreign_loader(config: TrainConfig, sets: Sequence[str], most: int | None, callback: Callback) -> CropLoader:
+    """The pictures of some sets, all but their test split, as they are; at most ``most`` of each class of a set.
 
     Where the config synthesises fakes, one from each of their reals follows. Raises DataError.
     """
     data = config.data
     samples = [s for s in chosen_samples(read_data(data.source, data.ratios, data.split_seed), data) if s.set in sets]
+    samples = _some(samples, most, config.seed) if most else samples
     crops = build_crops(samples, data.rule(), data.cache, CropOptions(workers=data.workers), _reporter(callback)).crops
     plain = config.synthetic and config.synthetic.model_copy(update={"disturb_reals": 0.0, "sets": None})
     synthetic = _synthetic(crops, config.model_copy(update={"synthetic": plain}), callback) if plain else None
     return CropLoader(crops, data.rule(), _validation_config(config), synthetic=synthetic)
+
+
+def _some(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
+    order = np.random.default_rng(seed).permutation(len(samples))
+    places: dict[str, list[int]] = {}
+    for place in order:
+        places.setdefault(class_of(samples[place]), []).append(int(place))
+    return [samples[place] for place in sorted(place for pool in places.values() for place in pool[:most])]
 
 
 def _counts(part: str, crops: Sequence[CachedCrop]) -> list[Count]:

@@ -49,9 +49,10 @@ from deepfake_detector.faces.mtcnn import MtcnnFinder
 from deepfake_detector.faces.quality import assess
 from deepfake_detector.media.image import ImageSource, load_image, read_file
 from deepfake_detector.scoring.bundle import Bundle, load_bundle
-from deepfake_detector.scoring.calibration import Logits, calibrated_logit, p_fake, threshold_logit
+from deepfake_detector.scoring.calibration import Logits, calibrated_logit, p_fake
+from deepfake_detector.scoring.own_threshold import own_threshold_warning, threshold_curve
 from deepfake_detector.scoring.scorer import Scorer
-from deepfake_detector.verdict.decide import Bounds, Evidence, PictureVerdict, Policy, decide
+from deepfake_detector.verdict.decide import Bounds, Evidence, PictureVerdict, Policy, bounds_for, decide
 
 DEFAULT_BATCH_SIZE = 16
 DEFAULT_WORKERS = 2
@@ -64,7 +65,7 @@ class Detector:
 
     ``model`` is a shipped model's name, a bundle's folder, an open bundle, or None for the default model.
     ``finder`` replaces the face finder that comes with the package. One detector may be used by many threads at once.
-    Raises ModelError where the model cannot be used.
+    Raises ModelError where the model cannot be used, ThresholdModelError where a threshold was set for another one.
     """
 
     def __init__(
@@ -83,8 +84,8 @@ class Detector:
         self._finder = (finder or MtcnnFinder(self.settings.threads)) if looks_at_faces else None
         calibration = self.bundle.card.calibration
         self._policy = Policy(
-            fpr=self.settings.operating_point.fpr,
-            threshold_at=lambda fpr: threshold_logit(calibration, fpr),
+            fpr=self.settings.fpr,
+            threshold_at=threshold_curve(self.bundle, self.settings.own_threshold),
             band_below=calibration.band_below,
             all_faces=self.settings.all_faces,
         )
@@ -114,6 +115,22 @@ class Detector:
             if value < 1:
                 raise ConfigError(f"{name} is {value}; give 1 or more")
         return self._stream(sources, batch_size, workers)
+
+    def threshold(self, faces: int = 1) -> float:
+        """The ``p_fake`` from which on a face is called fake where so many faces count for the picture's verdict."""
+        return p_fake(bounds_for(faces, self._policy).fake_from, self.settings.prior)
+
+    def margin(self, report: Report) -> float | None:
+        """How far a picture's most suspicious face lies above the threshold, in calibrated logits; below it, under 0.
+
+        ``report`` is one of this detector. From 0 on its verdict is fake, whatever the number of faces. None where no
+        face that counts can be judged, since such a picture is never called fake.
+        """
+        logits = [face.logit for face in report.faces if face.considered and not face.quality.issues]
+        if not logits:
+            return None
+        highest = calibrated_logit(max(logits), self.bundle.card.calibration)
+        return highest - bounds_for(report.decision.faces, self._policy).fake_from
 
     def _stream(self, sources: Iterable[ImageSource], batch_size: int, workers: int) -> Iterator[Outcome]:
         waiting: list[_Seen | Failure] = []
@@ -194,7 +211,7 @@ class Detector:
                 kind=said.kind,
                 decision=self._decision(said.bounds),
                 faces=self._faces(seen, scores, said),
-                warnings=(*seen.warnings, *said.warnings),
+                warnings=(*seen.warnings, *said.warnings, *own_threshold_warning(self.settings.own_threshold)),
                 timings=seen.clock.seconds,
             )
 
@@ -221,7 +238,7 @@ class Detector:
         settings = self.settings
         return Decision(
             operating_point=settings.operating_point,
-            fpr=settings.operating_point.fpr,
+            fpr=settings.fpr,
             threshold=p_fake(bounds.fake_from, settings.prior),
             real_below=p_fake(bounds.real_below, settings.prior),
             prior=settings.prior,

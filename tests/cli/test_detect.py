@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from deepfake_detector.cli.detect_options import Point
-from deepfake_detector.core.types import OperatingPoint
+from deepfake_detector.core.types import SHIPPED_POINTS
 from deepfake_detector.report.schema import json_schema
 from deepfake_detector.scoring.bundle import write_bundle
 
@@ -120,7 +120,7 @@ def test_operating_point_and_prior_are_obeyed(detect, photos):
 
 
 def test_options_have_the_points_of_the_core():
-    assert [point.value for point in Point] == [point.value for point in OperatingPoint]
+    assert [point.value for point in Point] == [point.value for point in SHIPPED_POINTS]
 
 
 def test_whole_picture_model(deepfake, tiny_whole_bundle, photos):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from deepfake_detector.core.types import (
+    SHIPPED_POINTS,
     Box,
     CropRule,
     Decision,
@@ -51,7 +52,10 @@ def test_a_face_with_an_issue_is_not_usable():
 
 
 def test_operating_points_name_their_rate():
-    assert {point.value: point.fpr for point in OperatingPoint} == {"fpr1": 0.01, "fpr5": 0.05, "fpr10": 0.10}
+    assert {point.value: point.fpr for point in SHIPPED_POINTS} == {"fpr1": 0.01, "fpr5": 0.05, "fpr10": 0.10}
+    assert set(OperatingPoint) - set(SHIPPED_POINTS) == {OperatingPoint.OWN}
+    with pytest.raises(ValueError, match="rate of its file"):
+        OperatingPoint.OWN.fpr  # noqa: B018
 
 
 def test_the_words_of_a_report_are_plain_strings():

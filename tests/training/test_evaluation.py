@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deepfake_detector.core.errors import DataError
-from deepfake_detector.core.types import Kind, OperatingPoint, Verdict
+from deepfake_detector.core.types import SHIPPED_POINTS, Kind, OperatingPoint, Verdict
 from deepfake_detector.training.data.samples import Label, Sample, Split
 from deepfake_detector.training.evaluate import write
 from deepfake_detector.training.evaluation import Evaluation, Settings, assess_predictions
@@ -81,7 +81,7 @@ def test_sets_methods_and_the_sum_have_their_figures(figures):
 
 def test_thresholds_are_those_of_the_card(predictions, figures):
     points = {at.point: at for at in figures.total.points}
-    assert [points[point].logit for point in OperatingPoint] == [2.0, 1.0, 0.7]
+    assert [points[point].logit for point in SHIPPED_POINTS] == [2.0, 1.0, 0.7]
     logits = np.array([one.answer.logit for one in predictions if one.answer and one.sample.label is Label.FAKE])
     assert points[OperatingPoint.FPR1].tpr.count == (logits >= 2.0).sum()
     assert points[OperatingPoint.FPR1].tpr.n == len(logits)

@@ -11,7 +11,7 @@ import typer
 
 from deepfake_detector.cli import detect_options as options
 from deepfake_detector.cli.console import console, progress, show_note
-from deepfake_detector.cli.detect_options import Format, Outputs, Point, one_format
+from deepfake_detector.cli.detect_options import Format, Outputs, Point, one_format, own_threshold
 from deepfake_detector.cli.exitcodes import Finding, exit_code, parse_fail_on
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def detect(
     output: options.Output = None,
     resume: options.Resume = None,
     model: options.Model = None,
-    operating_point: options.OperatingPoint = Point.FPR5,
+    operating_point: options.OperatingPoint = None,
+    thresholds: options.Thresholds = None,
     prior: options.Prior = 0.5,
     all_faces: options.AllFaces = False,
     threads: options.Threads = 0,
@@ -50,7 +51,9 @@ def detect(
     from deepfake_detector.media.inputs import expand
     from deepfake_detector.pipeline import Detector
 
-    settings = AnalysisSettings(OperatingPoint(operating_point.value), prior, all_faces, threads)
+    own = own_threshold(thresholds, operating_point)
+    point = OperatingPoint.OWN if own else OperatingPoint((operating_point or Point.FPR5).value)
+    settings = AnalysisSettings(point, prior, all_faces, threads, own_threshold=own)
     detector = Detector(model, settings)
     items = tuple(expand(paths, limits=settings.limits))
     raise typer.Exit(exit_code(_analyse(detector, items, settings, outputs), counted))
@@ -84,7 +87,7 @@ def _resume_file(
         return None
     from deepfake_detector.cli.resume import ResumeFile
 
-    file = stack.enter_context(ResumeFile(outputs.resume, detector.bundle.info.sha256, settings))
+    file = stack.enter_context(ResumeFile(outputs.resume, detector.bundle.info.sha256, settings, detector.threshold))
     file.refuse_stream(sys.stdout)
     return file
 

@@ -6,16 +6,19 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepfake_detector.cli.console import say_version
 from deepfake_detector.cli.exitcodes import Finding, parse_fail_on
 
+if TYPE_CHECKING:
+    from deepfake_detector.core.settings import OwnThreshold
+
 
 class Point(StrEnum):
-    """The names of ``core.types.OperatingPoint``, which would import NumPy before it is needed."""
+    """The names of ``core.types.SHIPPED_POINTS``, which would import NumPy before they are needed."""
 
     FPR1 = "fpr1"
     FPR5 = "fpr5"
@@ -88,6 +91,19 @@ def one_format(*, json: bool, jsonl: bool, csv: bool) -> Format:
     return asked[0] if asked else Format.TABLE
 
 
+def own_threshold(file: Path | None, point: Point | None) -> OwnThreshold | None:
+    """The threshold in the file, if there is one. Raises typer.BadParameter if an operating point is given as well."""
+    if file is None:
+        return None
+    if point is not None:
+        raise typer.BadParameter(
+            f"--thresholds {file} has a rate of its own, so --operating-point {point.value} cannot be given with it"
+        )
+    from deepfake_detector.scoring.own_threshold import read_thresholds
+
+    return read_thresholds(file).own
+
+
 OUTPUT = "Output"
 ANALYSIS = "Analysis"
 
@@ -143,11 +159,22 @@ Model = Annotated[
     ),
 ]
 OperatingPoint = Annotated[
-    Point,
+    Point | None,
     typer.Option(
         "--operating-point",
         rich_help_panel=ANALYSIS,
         help="The share of real pictures that may be called fake: 1, 5 or 10 %.",
+        show_default=Point.FPR5.value,
+    ),
+]
+Thresholds = Annotated[
+    Path | None,
+    typer.Option(
+        "--thresholds",
+        metavar="FILE.json",
+        dir_okay=False,
+        rich_help_panel=ANALYSIS,
+        help="A threshold of your own, which deepfake calibrate made; in place of --operating-point.",
     ),
 ]
 Prior = Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepfake_detector.cli.console import console, progress_bars
+from deepfake_detector.cli.detect_options import Point
 from deepfake_detector.core.types import OperatingPoint
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.data.samples import Split
@@ -51,9 +52,7 @@ def evaluate(
     used_for_selection: Annotated[
         list[str] | None, typer.Option(help="Mark this set: the model was chosen or calibrated by it; may be repeated.")
     ] = None,
-    operating_point: Annotated[OperatingPoint, typer.Option(help="Which of the shipped thresholds to use.")] = (
-        OperatingPoint.FPR5
-    ),
+    operating_point: Annotated[Point, typer.Option(help="Which of the shipped thresholds to use.")] = Point.FPR5,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
     crops: Annotated[
@@ -70,7 +69,9 @@ def evaluate(
         split=None if split is SplitChoice.ALL else Split(split.value),
         sets=tuple(sets or ()),
         exclude_sets=tuple(exclude_sets or ()),
-        settings=Settings(operating_point, Resampling(bootstrap, seed), tuple(used_for_selection or ())),
+        settings=Settings(
+            OperatingPoint(operating_point.value), Resampling(bootstrap, seed), tuple(used_for_selection or ())
+        ),
         crops=crops,
         threads=threads,
     )

@@ -20,6 +20,11 @@ DEBUG_VARIABLE = "DEEPFAKE_DEBUG"
 # name → (module, function, help). Nothing here is imported before the command is called.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "detect": ("deepfake_detector.cli.detect", "detect", "Say of pictures whether a face in them is fake."),
+    "calibrate": (
+        "deepfake_detector.cli.calibrate",
+        "calibrate",
+        "Set the threshold on real photos of your own cameras.",
+    ),
     "doctor": ("deepfake_detector.cli.doctor", "doctor", "Say what is installed and whether it works."),
     "schema": ("deepfake_detector.cli.schema", "schema", "Print the JSON Schema of the answers."),
     "split": ("deepfake_detector.cli.split", "split", "Split Real and Fake pictures into train, val and test."),

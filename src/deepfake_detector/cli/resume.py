@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, TextIO
@@ -21,13 +23,17 @@ class ResumeFile:
 
     Only the places of the answers are kept in memory. A last line that was written half (the power went) is cut off;
     inputs that failed are tried again. Raises ConfigError if the file cannot be used, or if its answers come from
-    another model or other settings, which must not be mixed.
+    another model or other settings, which must not be mixed. ``threshold`` gives the threshold of now for a number of
+    faces, as ``Detector.threshold`` does.
     """
 
-    def __init__(self, path: Path, model_sha256: str, settings: AnalysisSettings) -> None:
+    def __init__(
+        self, path: Path, model_sha256: str, settings: AnalysisSettings, threshold: Callable[[int], float]
+    ) -> None:
         self._path = path
         self._model_sha256 = model_sha256
         self._settings = settings
+        self._threshold = threshold
         self._places: dict[str, int] = {}
         self._failed: set[tuple[str | None, str]] = set()
         try:
@@ -117,13 +123,20 @@ class ResumeFile:
             ("operating point", decision.operating_point.value, here.operating_point.value),
             ("prior", decision.prior, here.prior),
             ("all faces", decision.all_faces, here.all_faces),
+            ("false-positive rate", decision.fpr, here.fpr),
+            ("threshold", decision.threshold, self._threshold(decision.faces)),
         )
         for name, then, now in then_and_now:
-            if then != now:
+            if then != now and not _close(then, now):
                 raise ConfigError(
                     f"line {number} of {self._path} was answered with {name} {then}, now it is {now}; give another "
                     "file for --resume, or the same options as before"
                 )
+
+
+def _close(one: object, other: object) -> bool:
+    """Whether two numbers are the same but for rounding, which may differ between machines."""
+    return isinstance(one, float) and isinstance(other, float) and math.isclose(one, other, rel_tol=1e-9)
 
 
 def _sha256(item: InputItem, max_bytes: int) -> str | None:

@@ -17,6 +17,7 @@
     │   └── ModelSchemaError           a card that is broken, or newer than this version
     ├── MissingExtraError          an optional dependency is not installed
     ├── ConfigError                an experiment file or a setting is wrong
+    │   └── ThresholdModelError        a threshold of one's own was set for another model
     ├── DataError                  a training or evaluation set cannot be used
     ├── WeightsError               pretrained weights cannot be had
     └── ExportError                Keras and ONNX do not agree, or the conversion failed
@@ -119,6 +120,12 @@ class ConfigError(DeepfakeDetectorError):
     """An experiment file, an override or a setting is wrong."""
 
     code = "config"
+
+
+class ThresholdModelError(ConfigError):
+    """A threshold of one's own was set for another model than the one that is to answer."""
+
+    code = "threshold_model"
 
 
 class DataError(DeepfakeDetectorError):

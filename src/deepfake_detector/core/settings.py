@@ -19,11 +19,27 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnThreshold:
+    """A threshold that a user set on real photos of their own; ``scoring.own_threshold`` reads and writes it.
+
+    ``logit`` is the calibrated logit (prior 0.5) from which on a single face is called fake, so that a share ``fpr``
+    of such photos is; ``photos`` says on how many it was set. It holds for one model only.
+    """
+
+    fpr: float
+    logit: float
+    photos: int
+    model_sha256: str
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnalysisSettings:
     """How to analyse.
 
     ``prior`` is the share of fakes expected among the inputs, 0–1 exclusive; it moves ``p_fake`` and not the
-    verdict. ``threads`` is for each ONNX session; 0 lets ONNX Runtime choose.
+    verdict. ``threads`` is for each ONNX session; 0 lets ONNX Runtime choose. ``own_threshold`` goes with the
+    operating point OWN, and with no other.
     """
 
     operating_point: OperatingPoint = OperatingPoint.FPR5
@@ -31,9 +47,20 @@ class AnalysisSettings:
     all_faces: bool = False
     threads: int = 0
     limits: Limits = field(default_factory=Limits)
+    own_threshold: OwnThreshold | None = None
+
+    @property
+    def fpr(self) -> float:
+        """The share of real pictures that may be called fake, 0–1."""
+        return self.operating_point.fpr if self.own_threshold is None else self.own_threshold.fpr
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.prior) and 0.0 < self.prior < 1.0):
             raise ConfigError(f"prior is {self.prior}; give a share of fakes between 0 and 1, both excluded")
         if self.threads < 0:
             raise ConfigError(f"threads is {self.threads}; give 0 (automatic) or a positive number")
+        if (self.operating_point is OperatingPoint.OWN) != (self.own_threshold is not None):
+            raise ConfigError(
+                f"operating point {self.operating_point.value} and own_threshold {self.own_threshold}: give both "
+                "OperatingPoint.OWN and a threshold of your own, or neither"
+            )

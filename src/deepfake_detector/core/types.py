@@ -34,16 +34,23 @@ class Kind(StrEnum):
 
 
 class OperatingPoint(StrEnum):
-    """The share of real pictures that may be called fake: 1, 5 or 10 %."""
+    """The share of real pictures that may be called fake: 1, 5 or 10 %, or that of a threshold of one's own."""
 
     FPR1 = "fpr1"
     FPR5 = "fpr5"
     FPR10 = "fpr10"
+    OWN = "own"
 
     @property
     def fpr(self) -> float:
-        """The false-positive rate, 0–1."""
+        """The false-positive rate, 0–1. Raises ValueError for OWN, whose rate is that of its file."""
+        if self is OperatingPoint.OWN:
+            raise ValueError("a threshold of one's own has the rate of its file")
         return {"fpr1": 0.01, "fpr5": 0.05, "fpr10": 0.10}[self.value]
+
+
+SHIPPED_POINTS: tuple[OperatingPoint, ...] = tuple(point for point in OperatingPoint if point is not OperatingPoint.OWN)
+"""The operating points whose thresholds are on every model's card, from the strictest to the loosest."""
 
 
 class QualityIssue(StrEnum):

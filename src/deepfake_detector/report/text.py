@@ -111,7 +111,7 @@ def threshold_sentence(decision: Decision) -> str:
     text = (
         f"A face is called fake from {percent(decision.threshold)} on and real below {percent(decision.real_below)}; "
         f"between them it is uncertain. At this threshold (operating point {decision.operating_point.value}) about "
-        f"{decision.operating_point.fpr * 100:.0f} in 100 real pictures are called fake on the data it was fitted on."
+        f"{decision.fpr * 100:.3g} in 100 real pictures are called fake on the data it was fitted on."
     )
     if decision.faces > 1:
         text += f" The threshold is corrected for {decision.faces} faces."

@@ -56,5 +56,25 @@ def threshold_logit(calibration: Calibration, fpr: float) -> float:
     return float(np.interp(wanted, strictness, logits))
 
 
+def conformal_rank(number: int, fpr: float) -> int:
+    """Which of ``number`` ordered scores the threshold for this rate lies just above, counted from 1.
+
+    ⌈(n + 1)(1 − fpr)⌉: the next score exceeds it with a probability of at most ``fpr``, whatever their distribution
+    (split conformal prediction, Vovk et al. 2005). Above ``number`` where the scores are too few for the rate.
+    """
+    return math.ceil((number + 1) * (1.0 - fpr) - 1e-9)
+
+
+def just_above(ordered: Logits, rank: int) -> float:
+    """A threshold that the score of this rank (from 1) does not reach, and the next larger one does.
+
+    It lies clear of rounding. ``ordered`` are scores of shape (n,), the smallest first.
+    """
+    value = float(ordered[rank - 1])
+    larger = ordered[ordered > value]
+    margin = 1e-3 * max(1.0, abs(value))
+    return value + (min(margin, float(larger[0] - value) / 2.0) if len(larger) else margin)
+
+
 def _like(given: float | NDArray[Any], result: Any) -> float | Logits:
     return np.asarray(result) if isinstance(given, np.ndarray) else float(result)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deepfake_detector.core.errors import DataError
+from deepfake_detector.scoring.calibration import conformal_rank, just_above
 from deepfake_detector.scoring.card import Calibration, FprPoint
 from deepfake_detector.training.intervals import Floats, Ints
 
@@ -221,26 +222,17 @@ def fpr_points(real_logits: Floats, sources: ArrayLike) -> tuple[RatePoint, ...]
 def _rate_point(fpr: float, ordered: Floats, source: str) -> RatePoint:
     """The threshold which the next real of this source reaches with a probability of at most ``fpr``.
 
-    It lies just above the k-th smallest of n, k = ⌈(n + 1)(1 − fpr)⌉ (split conformal prediction, Vovk et al. 2005).
-    Where n is too small for the rate (k > n): above all of them, and not under the normal prediction limit
-    mean + t · s · √(1 + 1/n).
+    See ``conformal_rank``. Where the reals are too few for the rate: above all of them, and not under the normal
+    prediction limit mean + t · s · √(1 + 1/n).
     """
     n = len(ordered)
-    k = math.ceil((n + 1) * (1.0 - fpr) - 1e-9)
+    k = conformal_rank(n, fpr)
     if k <= n:
-        return RatePoint(fpr, _above(ordered, k), source, n, measured=True)
+        return RatePoint(fpr, just_above(ordered, k), source, n, measured=True)
     from scipy.stats import t
 
     limit = float(ordered.mean() + t.ppf(1.0 - fpr, n - 1) * ordered.std(ddof=1) * math.sqrt(1.0 + 1.0 / n))
-    return RatePoint(fpr, max(limit, _above(ordered, n)), source, n, measured=False)
-
-
-def _above(ordered: Floats, k: int) -> float:
-    """A threshold that the k-th smallest does not reach, and the next larger one does; clear of rounding."""
-    value = float(ordered[k - 1])
-    larger = ordered[ordered > value]
-    margin = 1e-3 * max(1.0, abs(value))
-    return value + (min(margin, float(larger[0] - value) / 2.0) if len(larger) else margin)
+    return RatePoint(fpr, max(limit, just_above(ordered, n)), source, n, measured=False)
 
 
 def fit_band(logits: Floats, labels: Ints, weights: Floats, threshold: float) -> float:

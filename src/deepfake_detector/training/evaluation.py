@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepfake_detector.core.errors import DataError
-from deepfake_detector.core.types import Kind, OperatingPoint, Verdict
+from deepfake_detector.core.types import SHIPPED_POINTS, Kind, OperatingPoint, Verdict
 from deepfake_detector.scoring.card import Calibration, Card
 from deepfake_detector.training.data.samples import Label
 from deepfake_detector.training.intervals import DEFAULT_RESAMPLING, Estimate, Rate, Resampling, rate
@@ -149,7 +149,7 @@ class _Measure:
 
     def __init__(self, calibration: Calibration, settings: Settings) -> None:
         self._settings = settings
-        self._limits = {point: bounds(calibration, point) for point in reversed(OperatingPoint)}
+        self._limits = {point: bounds(calibration, point) for point in reversed(SHIPPED_POINTS)}
 
     def __call__(self, scope: str, predictions: Sequence[Prediction], set_: str = "", method: str = "") -> Part:
         scored = scored_set(predictions)

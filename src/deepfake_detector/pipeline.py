@@ -50,7 +50,7 @@ from deepfake_detector.faces.quality import assess
 from deepfake_detector.media.image import ImageSource, load_image, read_file
 from deepfake_detector.scoring.bundle import Bundle, load_bundle
 from deepfake_detector.scoring.calibration import Logits, calibrated_logit, p_fake
-from deepfake_detector.scoring.own_threshold import own_threshold_warning, threshold_curve
+from deepfake_detector.scoring.own_threshold import own_threshold_warning, threshold_curve, uncertain_band
 from deepfake_detector.scoring.scorer import Scorer
 from deepfake_detector.verdict.decide import Bounds, Evidence, PictureVerdict, Policy, bounds_for, decide
 
@@ -82,11 +82,10 @@ class Detector:
         # A network that looks at whole pictures needs no faces.
         looks_at_faces = self._crop_rule.mode is CropMode.FACE
         self._finder = (finder or MtcnnFinder(self.settings.threads)) if looks_at_faces else None
-        calibration = self.bundle.card.calibration
         self._policy = Policy(
             fpr=self.settings.fpr,
             threshold_at=threshold_curve(self.bundle, self.settings.own_threshold),
-            band_below=calibration.band_below,
+            band_below=uncertain_band(self.bundle, self.settings.own_threshold),
             all_faces=self.settings.all_faces,
         )
 

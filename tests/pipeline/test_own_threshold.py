@@ -23,7 +23,7 @@ def detector_at(bundle, row_finder):
 def test_it_moves_the_verdict_and_says_so(bundle, detector, detector_at, picture):
     image = picture("red")
     logit = detector.analyze(image).faces[0].logit
-    for above, verdict in ((-0.01, Verdict.FAKE), (0.01, Verdict.UNCERTAIN), (1.0, Verdict.REAL)):
+    for above, verdict in ((-0.01, Verdict.FAKE), (0.01, Verdict.UNCERTAIN), (3.0, Verdict.UNCERTAIN)):
         own = OwnThreshold(0.02, logit + above, 80, bundle.card.onnx_sha256, bundle.card.version)
         here = detector_at(own)
         report = here.analyze(image)
@@ -32,6 +32,7 @@ def test_it_moves_the_verdict_and_says_so(bundle, detector, detector_at, picture
         assert report.decision.threshold == here.threshold(1)
         assert here.margin(report) == pytest.approx(-above, abs=1e-9)
         assert any("80 real photos for 2 % false alarms" in warning for warning in report.warnings)
+        assert report.decision.real_below == pytest.approx(detector.analyze(image).decision.real_below)
     assert not any("real photos" in warning for warning in detector.analyze(image).warnings)
 
 

@@ -18,6 +18,7 @@ from deepfake_detector.scoring.own_threshold import (
     set_threshold,
     shipped_threshold,
     threshold_curve,
+    uncertain_band,
     write_thresholds,
 )
 
@@ -72,6 +73,13 @@ def test_the_curve_is_moved_as_a_whole(bundle):
     steps = {moved(rate) - shipped(rate) for rate in (0.1, 0.02, 0.004, 0.0001)}
     assert max(steps) - min(steps) < 1e-12
     assert shipped(0.03) == threshold_logit(calibration, 0.03)
+
+
+@pytest.mark.parametrize(("logit", "band"), [(3.5, 3.0), (1.0, 0.5), (0.5, 0.0), (-2.0, 0.0)])
+def test_what_is_called_real_stays_where_the_card_has_it(bundle, logit, band):
+    own = OwnThreshold(0.02, logit, 80, bundle.card.onnx_sha256, bundle.card.version)
+    assert uncertain_band(bundle, own) == band  # the card: real below 0.5
+    assert uncertain_band(bundle) == bundle.card.calibration.band_below
 
 
 @pytest.mark.parametrize("change", [{"model_sha256": "0" * 64}, {"model_version": "9"}])

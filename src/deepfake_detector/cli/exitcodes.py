@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAKE = 1
-    LEAK = 1  # of `audit`: another word for the same number
+    LEAK = 1  # of `audit` and `probe`: another word for the same number
     USAGE = 2
     UNCERTAIN = 3
     INPUT = 4

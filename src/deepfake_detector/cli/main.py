@@ -35,6 +35,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "preview_data",
         "Draw contact sheets of what a network would be shown.",
     ),
+    "probe": (
+        "deepfake_detector.cli.probe",
+        "probe",
+        "Look for shortcuts in the crops that a training shows its network.",
+    ),
     "twins": ("deepfake_detector.cli.twins", "twins", "Make generated faces out of real ones, to train on."),
     "train": ("deepfake_detector.cli.train", "train", "Train a model on Real and Fake pictures."),
     "evaluate": ("deepfake_detector.cli.evaluate", "evaluate", "Measure a model on labelled pictures."),

@@ -21,6 +21,8 @@ from deepfake_detector.scoring.calibration import conformal_rank, just_above, th
 from deepfake_detector.scoring.card import Sha256
 
 MAX_FILE_BYTES = 64 * 1024
+BAND_RATE = 0.05
+"""The rate below whose threshold a card's band was fitted."""
 
 
 class ThresholdFile(BaseModel):
@@ -112,6 +114,19 @@ def threshold_curve(bundle: Bundle, own: OwnThreshold | None = None) -> Callable
         )
     moved = own.logit - threshold_logit(calibration, own.fpr)
     return lambda fpr: threshold_logit(calibration, fpr) + moved
+
+
+def uncertain_band(bundle: Bundle, own: OwnThreshold | None = None) -> float:
+    """How far below the threshold a face is still uncertain, in calibrated logits, 0 or more.
+
+    With a threshold of one's own the lower end stays where the card has it: the photos that it was set on say nothing
+    of how low fakes score.
+    """
+    calibration = bundle.card.calibration
+    if own is None:
+        return calibration.band_below
+    lower_end = threshold_logit(calibration, BAND_RATE) - calibration.band_below
+    return max(0.0, own.logit - lower_end)
 
 
 def own_threshold_warning(own: OwnThreshold | None) -> tuple[str, ...]:

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 from deepfake_detector.core.errors import DataError
 from deepfake_detector.scoring.calibration import conformal_rank, just_above
 from deepfake_detector.scoring.card import Calibration, FprPoint
+from deepfake_detector.scoring.own_threshold import BAND_RATE
 from deepfake_detector.training.intervals import Floats, Ints
 
 RATES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
-DEFAULT_RATE = 0.05
+DEFAULT_RATE = BAND_RATE
 """The band is fitted below the threshold of this rate, which is the default operating point."""
 
 MIN_PER_CLASS = 20

@@ -58,7 +58,7 @@ class AuditOptions:
 class Guess:
     """How well one predictor tells the label."""
 
-    predictor: Predictor
+    predictor: Predictor[Facts]
     auc: Estimate
     finding: Finding
 
@@ -190,7 +190,7 @@ def judge(samples: Sequence[Sample], facts: Sequence[Facts], resampling: Resampl
     return tuple(parts)
 
 
-def _part(name: str | None, pictures: Judged, resampling: Resampling) -> Part:
+def _part(name: str | None, pictures: Judged[Facts], resampling: Resampling) -> Part:
     fake = int(pictures.labels.sum())
     real = len(pictures.labels) - fake
     reason = pictures.too_few()
@@ -200,7 +200,7 @@ def _part(name: str | None, pictures: Judged, resampling: Resampling) -> Part:
     return Part(name, real, fake, tuple(Guess(one, auc, finding_of(one, auc)) for one, auc in found))
 
 
-def finding_of(predictor: Predictor, auc: Estimate) -> Finding:
+def finding_of(predictor: Predictor[Facts], auc: Estimate) -> Finding:
     """What an AUC means. Facts about the picture never are a leak: a fake may well be blurred because it is one."""
     low = auc.low if auc.low is not None else 0.0
     if low >= LEAK and predictor.level is Level.FILE:

@@ -93,7 +93,7 @@ def read_facts(path: Path) -> Facts | str:
     pixels, info = loaded.pixels, loaded.info
     saved = _how_saved(data)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    means = _colours(pixels)
+    means = colours(pixels)
     middle = _middle(gray)
     return Facts(
         sha256=info.sha256,
@@ -115,8 +115,8 @@ def read_facts(path: Path) -> Facts | str:
         brightness=means[3],
         contrast=means[4],
         saturation=means[5],
-        sharpness=float(np.log10(np.mean(cv2.Laplacian(middle, cv2.CV_32F) ** 2) + 0.1)),
-        high_frequency=_high_frequency(middle),
+        sharpness=sharpness(middle),
+        high_frequency=high_frequency(middle),
     )
 
 
@@ -182,7 +182,7 @@ def _scaled_tables() -> NDArray[np.float64]:
 _QUALITIES = _scaled_tables()
 
 
-def _colours(pixels: ImageArray) -> tuple[float, float, float, float, float, float]:
+def colours(pixels: ImageArray) -> tuple[float, float, float, float, float, float]:
     """Means of red, green, blue and brightness, its deviation (all 0–255), and the mean saturation (0–1)."""
     scale = min(1.0, _COLOUR_SIDE / max(pixels.shape[:2]))
     if scale < 1.0:
@@ -199,7 +199,12 @@ def _middle(gray: Gray) -> Gray:
     return np.ascontiguousarray(gray[top : top + _SHARP_SIDE, left : left + _SHARP_SIDE])
 
 
-def _high_frequency(gray: Gray) -> float:
+def sharpness(gray: Gray) -> float:
+    """Log10 of the mean squared Laplacian of grey values, 0–255: the energy of its edges and its grain."""
+    return float(np.log10(np.mean(cv2.Laplacian(gray, cv2.CV_32F) ** 2) + 0.1))
+
+
+def high_frequency(gray: Gray) -> float:
     """Log10 of the share of spectral energy above 0.25 cycles per pixel; a window keeps the edges out of it."""
     height, width = gray.shape
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ _MOST_WORDS = 30
 _DIGITS = 4
 """Scores are rounded to so many digits: ties cost nothing, and the bootstrap is much faster."""
 
-Columns = Callable[[Facts], tuple[float | str | bool, ...]]
+F = TypeVar("F")
+"""What is known of a picture."""
 
 
 class Level(StrEnum):
@@ -31,16 +32,17 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Predictor:
-    """One trivial way of guessing the label: the facts that it may use."""
+class Predictor(Generic[F]):
+    """One trivial way of guessing the label: the facts that it may use; ``joint`` ones use several at once."""
 
     name: str
     words: str
     level: Level
-    columns: Columns
+    columns: Callable[[F], tuple[float | str | bool, ...]]
+    joint: bool = False
 
 
-PREDICTORS = (
+PREDICTORS: tuple[Predictor[Facts], ...] = (
     Predictor("format", "file format", Level.FILE, lambda facts: (facts.format,)),
     Predictor("mode", "colour mode of the file", Level.FILE, lambda facts: (facts.mode,)),
     Predictor("size", "width and height", Level.FILE, lambda facts: (facts.width, facts.height)),
@@ -63,28 +65,28 @@ PREDICTORS = (
 """Every single predictor; the joint ones of a level use all of its facts at once."""
 
 
-def _joint(level: Level) -> Predictor:
-    singles = [one for one in PREDICTORS if one.level is level]
+def joined(name: str, words: str, level: Level, singles: Sequence[Predictor[F]]) -> Predictor[F]:
+    """The predictor that may use the facts of all of these."""
     return Predictor(
-        f"joint_{level}",
-        f"all facts about the {level}",
-        level,
-        lambda facts: tuple(value for one in singles for value in one.columns(facts)),
+        name, words, level, lambda facts: tuple(value for one in singles for value in one.columns(facts)), joint=True
     )
 
 
-JOINT = tuple(_joint(level) for level in Level)
+JOINT = tuple(
+    joined(f"joint_{level}", f"all facts about the {level}", level, [one for one in PREDICTORS if one.level is level])
+    for level in Level
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class Judged(Generic[F]):
     """N pictures: what is known of each, its label (N,), 0 real or 1 fake, and the number of its group (N,)."""
 
-    facts: Sequence[Facts]
+    facts: Sequence[F]
     labels: Ints
     groups: Ints
 
-    def where(self, chosen: NDArray[np.bool_]) -> Judged:
+    def where(self, chosen: NDArray[np.bool_]) -> Judged[F]:
         """The pictures where ``chosen`` (N,) is true; groups are numbered anew."""
         numbers = np.unique(self.groups[chosen], return_inverse=True)[1].astype(np.int64)
         return Judged([self.facts[i] for i in np.flatnonzero(chosen).tolist()], self.labels[chosen], numbers)
@@ -97,7 +99,7 @@ class Judged:
         return f"{groups[0]} independent real and {groups[1]} fake pictures; {MIN_CLASS} of each are needed"
 
 
-def predict_label(predictor: Predictor, pictures: Judged, resampling: Resampling) -> Estimate:
+def predict_label(predictor: Predictor[F], pictures: Judged[F], resampling: Resampling) -> Estimate:
     """The AUC of guessing the label by these facts, with its interval; ``pictures`` must not be too few.
 
     A small model (a tree; for joint predictors, boosted trees) is fitted on four fifths of the groups and scores the
@@ -107,8 +109,8 @@ def predict_label(predictor: Predictor, pictures: Judged, resampling: Resampling
     table = _table([predictor.columns(facts) for facts in pictures.facts])
     if (table == table[0]).all():
         return Estimate(0.5, reason="the same for all pictures")
-    joint = predictor in JOINT
-    return estimate_auc(pictures, _out_of_fold(table, pictures, joint, resampling.seed), resampling)
+    scores = _out_of_fold(table, pictures, predictor.joint, resampling.seed)
+    return estimate_auc(pictures, scores, resampling)
 
 
 def _table(rows: Sequence[tuple[float | str | bool, ...]]) -> Floats:
@@ -124,7 +126,7 @@ def _table(rows: Sequence[tuple[float | str | bool, ...]]) -> Floats:
     return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 1))
 
 
-def _out_of_fold(table: Floats, pictures: Judged, joint: bool, seed: int) -> Floats:
+def _out_of_fold(table: Floats, pictures: Judged[F], joint: bool, seed: int) -> Floats:
     """How much more likely than the share of fakes it was fitted on each picture looks to be fake."""
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -147,7 +149,7 @@ def _model(joint: bool, number: int, seed: int) -> Any:
     return DecisionTreeClassifier(max_leaf_nodes=16, min_samples_leaf=leaf, random_state=seed)
 
 
-def estimate_auc(pictures: Judged, scores: Floats, resampling: Resampling) -> Estimate:
+def estimate_auc(pictures: Judged[F], scores: Floats, resampling: Resampling) -> Estimate:
     """The ROC-AUC of scores (N,) with its bootstrap interval over groups.
 
     Where the classes are told apart without an error, no resample differs; then the lower bound is that of the share

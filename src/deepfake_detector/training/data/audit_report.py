@@ -83,9 +83,9 @@ def _warnings(audit: Audit) -> list[str]:
 
 def _of(part: Part, finding: Finding) -> list[Guess]:
     found = [guess for guess in part.guesses if guess.finding is finding]
-    single = [guess for guess in found if guess.predictor not in JOINT]
+    single = [guess for guess in found if not guess.predictor.joint]
     best = max((guess.auc.value or 0.0 for guess in single), default=0.0)
-    joint = [guess for guess in found if guess.predictor in JOINT and (guess.auc.value or 0.0) > best]
+    joint = [guess for guess in found if guess.predictor.joint and (guess.auc.value or 0.0) > best]
     return sorted([*single, *joint], key=lambda guess: -(guess.auc.value or 0.0))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from deepfake_detector.core.errors import DataError
 from deepfake_detector.core.types import CropMode, CropRule, FloatArray, ImageArray
-from deepfake_detector.faces.align import Matrix, crop, face_matrix, warp, whole_matrix, window
+from deepfake_detector.faces.align import NO_JITTER, Jitter, Matrix, face_matrix, warp, whole_matrix, window
 from deepfake_detector.training.data.augment import Augmenter, make_augmenter, stream
 from deepfake_detector.training.data.augment_config import AugmentConfig
 from deepfake_detector.training.data.crops import CachedCrop, read_cached
@@ -60,6 +60,19 @@ class Targets:
     kind_weight: FloatArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A crop as the network gets it: uint8 RGB (size, size, 3).
+
+    ``matrix`` is the warp that cut it from its picture, which has this width and height in pixels.
+    """
+
+    pixels: ImageArray
+    matrix: Matrix
+    width: int
+    height: int
+
+
 class CropLoader:
     """Turns cached crops into batches; ``epoch_dataset`` gives those of one epoch, whatever was run before.
 
@@ -102,20 +115,32 @@ class CropLoader:
 
     def example(self, index: int, epoch: int, place: int) -> ImageArray:
         """The sample ``index`` as shown at ``place`` of the epoch: (size, size, 3), uint8 RGB."""
+        return self.shown(index, epoch, place).pixels
+
+    def shown(self, index: int, epoch: int, place: int) -> Shown:
+        """The same, with where it was cut."""
         rng = stream(self.config.seed, epoch, place)
         cached, pixels = self._pixels(index, rng)
+        height, width = pixels.shape[:2]
         if self.augmenter is None:
-            return crop(pixels, cached.box, cached.landmarks, self.rule)
-        return augmented(pixels, cached, self.rule, self.augmenter, rng)
+            matrix = placed(cached, self.rule)
+            return Shown(warp(pixels, matrix, self.rule.size), matrix, width, height)
+        matrix = placed(cached, self.rule, self.augmenter.jitter(rng))
+        return Shown(augmented(pixels, cached, matrix, self.rule.size, self.augmenter, rng), matrix, width, height)
+
+    def source(self, index: int) -> CachedCrop:
+        """The crop that a sample is, or that it is synthesised from."""
+        number = index - len(self.crops)
+        return self.crops[index if self.synthetic is None or number < 0 else self.synthetic.sources[number]]
 
     def _pixels(self, index: int, rng: np.random.Generator) -> tuple[CachedCrop, ImageArray]:
         """Where the face of a sample is, and the picture around it."""
+        cached, number = self.source(index), index - len(self.crops)
         if self.synthetic is None:
-            return self.crops[index], self._read(index)
-        number = index - len(self.crops)
+            return cached, self._read(index)
         if number < 0:
-            return self.crops[index], self.synthetic.plain(index, self._read(index), rng)
-        return self.crops[self.synthetic.sources[number]], self.synthetic.fake(number, self._read, rng)
+            return cached, self.synthetic.plain(index, self._read(index), rng)
+        return cached, self.synthetic.fake(number, self._read, rng)
 
     def _read(self, index: int) -> ImageArray:
         return self._memory.read(index, self.crops[index])
@@ -164,18 +189,20 @@ def targets(samples: Sequence[Sample], weights: Mapping[Label, float] | None = N
     )
 
 
+def placed(cached: CachedCrop, rule: CropRule, jitter: Jitter = NO_JITTER) -> Matrix:
+    """The warp that cuts a crop from its cached picture."""
+    if cached.whole:
+        return whole_matrix(cached.width, cached.height, rule, jitter)
+    return face_matrix(cached.box, cached.landmarks, rule, jitter)
+
+
 def augmented(
-    pixels: ImageArray, cached: CachedCrop, rule: CropRule, augmenter: Augmenter, rng: np.random.Generator
+    pixels: ImageArray, cached: CachedCrop, matrix: Matrix, size: int, augmenter: Augmenter, rng: np.random.Generator
 ) -> ImageArray:
     """A changed crop (size, size, 3): the picture around the face is degraded, then cut by the one, jittered warp."""
-    jitter = augmenter.jitter(rng)
-    if cached.whole:
-        matrix = whole_matrix(cached.width, cached.height, rule, jitter)
-    else:
-        matrix = face_matrix(cached.box, cached.landmarks, rule, jitter)
     pixels = augmenter.cut_out(pixels, cached.box, cached.landmarks, rng) if not cached.whole else pixels
-    part, local = _needed(pixels, matrix, rule.size)
-    return warp(augmenter.degrade(part, rng), local, rule.size)
+    part, local = _needed(pixels, matrix, size)
+    return warp(augmenter.degrade(part, rng), local, size)
 
 
 def _needed(pixels: ImageArray, matrix: Matrix, size: int) -> tuple[ImageArray, Matrix]:

@@ -2,7 +2,8 @@
 
     python benchmarks/make_results.py [--check]
 
-``evaluation*.json`` are ``metrics.json`` files of ``deepfake evaluate``; every other file is a table of its entries.
+``evaluation*.json`` are ``metrics.json`` files of ``deepfake evaluate``; ``probe*.json`` are what ``deepfake probe
+--output`` writes; every other file is a table of its entries.
 ``--check`` writes nothing, and fails if the pages are not what the files say.
 """
 
@@ -103,6 +104,21 @@ def entries(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def probe(content: dict[str, Any]) -> str:
+    """A probe for shortcuts: what was looked at, what was found, and a table of the features."""
+    changed = f", changed: {', '.join(content['changed'])}" if content["changed"] else ""
+    header = ["feature", "AUC alone", "of all without it", "median in reals", "in fakes"]
+    rows = [
+        [name.replace("_", " "), share(one["alone"]), f"{one['without']:.3f}", str(one["real"]), str(one["fake"])]
+        for name, one in content["features"].items()
+    ]
+    return (
+        f"`deepfake probe {content['config']}`{changed}: {content['real']} real and {content['fake']} fake crops of "
+        f"{content['groups']} source pictures, seed {content['seed']}. All features together: AUC "
+        f"{share(content['auc'])}. {content['verdict']}\n\n{table(header, rows)}"
+    )
+
+
 def said(value: Any) -> str:
     """A value in a table cell."""
     if isinstance(value, dict):
@@ -112,13 +128,17 @@ def said(value: Any) -> str:
     return str(value)
 
 
+RENDERERS = {"evaluation": evaluation, "probe": probe}
+"""How a file is shown, by how its name begins."""
+
+
 def page() -> str:
     """The whole page; evaluations come first."""
     files = sorted(RESULTS.glob("*.json"), key=lambda file: (not file.stem.startswith("evaluation"), file.stem))
     sections = [HEAD]
     for file in files:
         content = json.loads(file.read_text(encoding="utf-8"))
-        render = evaluation if file.stem.startswith("evaluation") else entries
+        render = next((RENDERERS[name] for name in RENDERERS if file.stem.startswith(name)), entries)
         sections.append(f"## {file.stem.replace('_', ' ').replace('-', ' ').capitalize()}\n\n{render(content)}")
     return "\n".join(sections)
 

@@ -175,6 +175,6 @@ def test_the_configs_of_the_shipped_model_have_no_clear_shortcut(shared_data, na
             rows.append([sample.path, sample.label.name.lower(), sample.set, sample.group, sample.split])
     with (tmp_path / "some.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows(rows)
-    changes = [f"data.source={tmp_path / 'some.csv'}", f"data.cache={tmp_path / 'cache'}"]
+    changes = [f"data.source={tmp_path / 'some.csv'}", f"data.cache={tmp_path / 'cache'}", "data.exclude=[]"]
     found = probe(load_config(ROOT / "configs" / f"{name}.yaml", changes), ProbeOptions(400, Resampling(200)))
     assert found.auc.low <= LIMIT, verdict(found)

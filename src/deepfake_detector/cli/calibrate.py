@@ -52,7 +52,7 @@ def calibrate(
     model: options.Model = None,
     threads: options.Threads = 0,
 ) -> None:
-    """Set the threshold on real photos of your own cameras, for deepfake detect --thresholds FILE.json.
+    """Set the threshold on real photos of your own cameras; deepfake detect takes it with --thresholds.
 
     The threshold lies just above the score of all but a share --fpr of the photos. It needs 1 / fpr - 1 of them with
     a face, 99 for 1 %; more make it steadier. Photos that cannot be used are named and left out. The model itself

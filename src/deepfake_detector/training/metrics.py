@@ -139,7 +139,7 @@ def measure(scored: ScoredSet, threshold: float = 0.0, resampling: Resampling = 
     confusion = Confusion(*_confusion(scored.labels, scored.logits >= threshold, ones).astype(int).ravel().tolist())
     missing, shares = _reasons(scored), _shares(confusion)
     groups = int(scored.groups.max()) + 1
-    without = _no_interval(groups, resampling)
+    without = no_interval(groups, resampling)
     distribution = None if without else bootstrap(calculate, scored.groups, resampling)
 
     def estimate(name: str, row: int) -> Estimate:
@@ -171,7 +171,7 @@ def _shares(table: Confusion) -> dict[str, tuple[int, int]]:
     }
 
 
-def _no_interval(groups: int, resampling: Resampling) -> str | None:
+def no_interval(groups: int, resampling: Resampling) -> str | None:
     """Why there can be no bootstrap, or None."""
     if not resampling.resamples:
         return "no interval: no bootstrap was asked for"

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from deepfake_detector.core.types import DetectedFace, ImageArray, Landmarks, OperatingPoint, QualityIssue, Verdict
+from deepfake_detector.core.types import (
+    Box,
+    CropRule,
+    DetectedFace,
+    ImageArray,
+    Landmarks,
+    OperatingPoint,
+    Quality,
+    QualityIssue,
+    Verdict,
+)
 from deepfake_detector.faces.align import crop
 from deepfake_detector.faces.quality import assess
 from deepfake_detector.scoring.bundle import Bundle
@@ -60,6 +70,23 @@ class Prediction:
         return self.skipped.startswith("no face")
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """A picture, uint8 RGB, and where the face is in it, which may lie partly outside; ``landmarks`` as for a crop."""
+
+    pixels: ImageArray
+    box: Box
+    landmarks: Landmarks | None
+
+
+@dataclass(frozen=True, slots=True)
+class CutFace:
+    """The network input for a face (size, size, 3), uint8 RGB, and what speaks against judging it."""
+
+    crop: ImageArray
+    issues: tuple[QualityIssue, ...]
+
+
 def bounds(calibration: Calibration, point: OperatingPoint) -> Bounds:
     """From which calibrated logit on a single face is fake, and under which it is real."""
     policy = Policy(point.fpr, lambda fpr: threshold_logit(calibration, fpr), calibration.band_below)
@@ -91,30 +118,42 @@ def predict(
     return tuple(Prediction(one, answers.get(one.path), reasons.get(one.path, "")) for one in samples)
 
 
-def _answers(chunk: Sequence[CachedCrop], scorer: Scorer, limits: Bounds) -> Iterator[Answer]:
-    card = scorer.bundle.card
-    rule, calibration = card.input.rule(), card.calibration
-    pictures = [read_cached(item) for item in chunk]
-    crops = np.stack(
-        [crop(pixels, item.box, item.landmarks, rule) for pixels, item in zip(pictures, chunk, strict=True)]
-    )
-    scores = scorer.score(crops)
+def _answers(chunk: Sequence[CachedCrop], scorer: Scorer, limits: Bounds) -> list[Answer]:
+    rule = scorer.bundle.card.input.rule()
+    return judge([cut(View(read_cached(item), item.box, item.landmarks), rule) for item in chunk], scorer, limits)
+
+
+def cut(view: View, rule: CropRule) -> CutFace:
+    """Cut a face as the rule of a card says, and look whether it can be judged."""
+    return CutFace(crop(view.pixels, view.box, view.landmarks, rule), quality(view).issues)
+
+
+def quality(view: View) -> Quality:
+    """How well the face can be judged."""
+    # A whole picture has no landmarks, and is judged upright.
+    landmarks = view.landmarks or Landmarks(*[(0.0, 0.0)] * 5)
+    return assess(view.pixels, DetectedFace(view.box, landmarks, confidence=1.0))
+
+
+def judge(faces: Sequence[CutFace], scorer: Scorer, limits: Bounds) -> list[Answer]:
+    """One answer for each face, in their order. Raises ModelError if the model does not answer."""
+    if not faces:
+        return []
+    calibration = scorer.bundle.card.calibration
+    scores = scorer.score(np.stack([face.crop for face in faces]))
     logits = calibrated_logit(scores.fake_logit, calibration)
-    for place, (pixels, item) in enumerate(zip(pictures, chunk, strict=True)):
-        issues = _issues(pixels, item)
+    answers = []
+    for place, face in enumerate(faces):
         logit = float(logits[place])
         kind = None if scores.kind_logit is None else float(scores.kind_logit[place]) / calibration.kind_temperature
-        yield Answer(
-            raw_logit=float(scores.fake_logit[place]),
-            logit=logit,
-            p_fake=p_fake(logit, 0.5),
-            kind_logit=kind,
-            verdict=face_verdict(logit, not issues, limits),
-            issues=issues,
+        answers.append(
+            Answer(
+                raw_logit=float(scores.fake_logit[place]),
+                logit=logit,
+                p_fake=p_fake(logit, 0.5),
+                kind_logit=kind,
+                verdict=face_verdict(logit, not face.issues, limits),
+                issues=face.issues,
+            )
         )
-
-
-def _issues(pixels: ImageArray, item: CachedCrop) -> tuple[QualityIssue, ...]:
-    # A whole picture has no landmarks, and is judged upright.
-    landmarks = item.landmarks or Landmarks(*[(0.0, 0.0)] * 5)
-    return assess(pixels, DetectedFace(item.box, landmarks, confidence=1.0)).issues
+    return answers

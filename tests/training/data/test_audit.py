@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from deepfake_detector.core.errors import DataError
-from deepfake_detector.training.data.audit import AuditOptions, Finding, audit, gaps, limited
+from deepfake_detector.training.data.audit import AuditOptions, Finding, audit, gaps
 from deepfake_detector.training.data.audit_facts import border_share, jpeg_quality, read_facts
 from deepfake_detector.training.data.audit_predictors import Judged, estimate_auc
 from deepfake_detector.training.data.audit_report import summary, write
-from deepfake_detector.training.data.samples import Label, Sample, SetCount
+from deepfake_detector.training.data.samples import Label, Sample, SetCount, limited
 from deepfake_detector.training.intervals import Resampling
 
 FAST = AuditOptions(resampling=Resampling(30))

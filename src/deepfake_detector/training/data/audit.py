@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from deepfake_detector.training.data.samples import (
     SetCount,
     count,
     fingerprint,
+    limited,
     select,
 )
 from deepfake_detector.training.intervals import Estimate, Resampling
@@ -138,21 +138,6 @@ def audit(source: Path, options: AuditOptions | None = None, progress: Progress 
         unreadable=unreadable,
         gaps=gaps(count(everything)),
     )
-
-
-def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> tuple[Sample, ...]:
-    """At most ``limit`` pictures of each class, set and split, drawn by ``seed``; in their order."""
-    if limit is None:
-        return tuple(samples)
-    order = np.random.default_rng(seed).permutation(len(samples))
-    taken: Counter[tuple[object, ...]] = Counter()
-    chosen = []
-    for index in order:
-        key = (samples[index].set, samples[index].label, samples[index].split)
-        taken[key] += 1
-        if taken[key] <= limit:
-            chosen.append(int(index))
-    return tuple(samples[index] for index in sorted(chosen))
 
 
 def look(

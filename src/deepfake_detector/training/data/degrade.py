@@ -35,7 +35,7 @@ def jpeg(quality: tuple[int, int]) -> Op:
         level = int(rng.integers(quality[0], quality[1] + 1))
         sampling = _SAMPLING[int(rng.integers(len(_SAMPLING)))]
         options = [cv2.IMWRITE_JPEG_QUALITY, level, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-        return _through(".jpg", image, options)
+        return through(".jpg", image, options)
 
     return run
 
@@ -44,12 +44,13 @@ def webp(quality: tuple[int, int]) -> Op:
     """Lossy WebP at a random quality."""
 
     def run(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-        return _through(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, int(rng.integers(quality[0], quality[1] + 1))])
+        return through(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, int(rng.integers(quality[0], quality[1] + 1))])
 
     return run
 
 
-def _through(suffix: str, image: ImageArray, options: list[int]) -> ImageArray:
+def through(suffix: str, image: ImageArray, options: list[int]) -> ImageArray:
+    """Encode uint8 RGB in the format of a suffix (``.jpg``) with OpenCV's options, and decode it again."""
     _, encoded = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     return _uint8(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 
+import numpy as np
+
 from deepfake_detector.core.errors import DataError
 from deepfake_detector.core.types import Kind
 
@@ -104,6 +106,21 @@ def select(
         and sample.set not in exclude_sets
         and (not splits or sample.split in splits)
     )
+
+
+def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> tuple[Sample, ...]:
+    """At most ``limit`` pictures of each class, set and split, drawn by ``seed``; in their order."""
+    if limit is None:
+        return tuple(samples)
+    order = np.random.default_rng(seed).permutation(len(samples))
+    taken: Counter[tuple[object, ...]] = Counter()
+    chosen = []
+    for index in order:
+        key = (samples[index].set, samples[index].label, samples[index].split)
+        taken[key] += 1
+        if taken[key] <= limit:
+            chosen.append(int(index))
+    return tuple(samples[index] for index in sorted(chosen))
 
 
 def count(samples: Iterable[Sample]) -> tuple[SetCount, ...]:

@@ -12,7 +12,9 @@ from deepfake_detector.cli.main import main
 from deepfake_detector.core.errors import ConfigError, DataError, ModelNotFoundError
 from deepfake_detector.core.types import QualityIssue, Verdict
 from deepfake_detector.scoring.bundle import write_bundle
-from deepfake_detector.training.evaluate import EvaluateOptions, command_line, evaluate, find_model, newest_run
+from deepfake_detector.training.config import check_config
+from deepfake_detector.training.data.samples import Label, Sample
+from deepfake_detector.training.evaluate import EvaluateOptions, command_line, evaluate, find_model, marked, newest_run
 from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.intervals import Resampling
 
@@ -25,6 +27,16 @@ def test_command_line_can_be_typed_again():
     assert line.startswith("deepfake evaluate runs/one 'my data' --split test --operating-point fpr5")
     assert "--sets 'a b'" in line
     assert "--used-for-selection x" in line
+
+
+def test_sets_that_chose_the_epoch_of_a_run_are_marked_without_asking(tmp_path):
+    samples = [Sample(tmp_path / f"{name}.png", Label.REAL, set=name) for name in "abc"]
+    config = check_config({"data": {"source": "x", "validate_only": ["c", "elsewhere"]}}, "a test")
+    assert marked(Settings(), samples, config).used_for_selection == ("c",)
+    assert marked(Settings(used_for_selection=("a",)), samples, config).used_for_selection == ("a", "c")
+    assert marked(Settings(), samples, None).used_for_selection == ()
+    with pytest.raises(DataError, match="no set aa"):
+        marked(Settings(used_for_selection=("aa",)), samples, None)
 
 
 def coloured(path, red, blue, noise):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import shlex
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deepfake_detector.core.errors import ConfigError, DataError, ModelNotFoundError
@@ -13,7 +14,7 @@ from deepfake_detector.scoring.bundle import CARD_FILE, Bundle, load_bundle
 from deepfake_detector.scoring.shipped import SHIPPED
 from deepfake_detector.training.config import TrainConfig
 from deepfake_detector.training.data.manifest import read_data
-from deepfake_detector.training.data.samples import Sample, Split, fingerprint, select
+from deepfake_detector.training.data.samples import Sample, Split, fingerprint, near_miss, select
 from deepfake_detector.training.evaluation import Evaluation, Settings, assess_predictions
 from deepfake_detector.training.evaluation_files import write_json, write_long_csv, write_predictions
 from deepfake_detector.training.evaluation_plots import draw
@@ -88,6 +89,30 @@ def choose_samples(source: Path, config: TrainConfig | None, options: EvaluateOp
     return chosen
 
 
+def data_of(source: ModelSource) -> Path:
+    """The data of the model's run. Raises ConfigError if its run is not known."""
+    if source.config is None:
+        raise ConfigError(f"{source.name} does not say what it was trained on; give the data to evaluate it on")
+    return source.config.data.source
+
+
+def crop_cache(source: ModelSource, options: EvaluateOptions) -> Path:
+    """Where the cut faces are kept."""
+    return options.crops or (source.config.data.cache if source.config else OUTPUTS / "cache")
+
+
+def marked(settings: Settings, samples: Sequence[Sample], config: TrainConfig | None) -> Settings:
+    """The settings with the sets that the run chose its best epoch by marked, too. Raises DataError for no such set."""
+    names = sorted({sample.set for sample in samples})
+    for name in settings.used_for_selection:
+        if name not in names:
+            raise DataError(
+                f"no set {name}{near_miss(name, names)} to mark as used for selection; the sets are {', '.join(names)}"
+            )
+    chosen_by = set(settings.used_for_selection) | (set(config.data.validate_only) if config else set())
+    return replace(settings, used_for_selection=tuple(name for name in names if name in chosen_by))
+
+
 def evaluate(
     model: str | Path | None,
     data: Path | None,
@@ -103,16 +128,15 @@ def evaluate(
     """
     options = options or EvaluateOptions()
     source = find_model(model)
-    if data is None:
-        if source.config is None:
-            raise ConfigError(f"{source.name} does not say what it was trained on; give the data to evaluate it on")
-        data = source.config.data.source
+    data = data or data_of(source)
     card = source.bundle.card
     split = options.split or "all"
     folder = output or OUTPUTS / "evaluations" / f"{card.name}-{card.version}-{split}"
     samples = choose_samples(data, source.config, options)
-    cache = options.crops or (source.config.data.cache if source.config else OUTPUTS / "cache")
-    predictions = predict(source.bundle, samples, cache, options.settings.point, options.threads, progress)
+    settings = marked(options.settings, samples, source.config)
+    predictions = predict(
+        source.bundle, samples, crop_cache(source, options), settings.point, options.threads, progress
+    )
     progress("measuring", 0, 1)
     evaluation = Evaluation(
         card=card,
@@ -120,9 +144,9 @@ def evaluate(
         split=str(split),
         fingerprint=fingerprint(samples),
         command=command_line(source.name, data, output, options),
-        settings=options.settings,
+        settings=settings,
         predictions=predictions,
-        figures=assess_predictions(predictions, card.calibration, options.settings),
+        figures=assess_predictions(predictions, card.calibration, settings),
     )
     write(evaluation, folder)
     progress("measuring", 1, 1)

@@ -44,7 +44,7 @@ def all_figures(scored):
     return {
         "roc": curve_plots.roc(scored, KNOWN, POINTS, FEW),
         "pr": curve_plots.precision_recall(scored, KNOWN),
-        "reliability": curve_plots.reliability(scored, KNOWN),
+        "reliability": curve_plots.reliability(scored, KNOWN, scored, KNOWN),
         "histogram": curve_plots.histogram(scored, POINTS, 0.7),
         "rates": curve_plots.rates_over_threshold(scored, POINTS),
         "confusion": plots.confusion_matrix(Confusion(90, 10, 20, 80), "title"),
@@ -118,7 +118,8 @@ def test_precision_recall_draws_the_share_of_fakes_as_chance():
 
 
 def test_reliability_of_a_perfect_split_lies_at_the_corners():
-    figure = curve_plots.reliability(ScoredSet.of([0] * 50 + [1] * 50, [-9.0] * 50 + [9.0] * 50), KNOWN)
+    apart = ScoredSet.of([0] * 50 + [1] * 50, [-9.0] * 50 + [9.0] * 50)
+    figure = curve_plots.reliability(apart, KNOWN, apart, KNOWN)
     curve = next(line for line in figure.axes[0].lines if "ECE" in line.get_label())
     assert curve.get_xydata() == pytest.approx(np.array([[0, 0], [1, 1]]), abs=1e-3)
 

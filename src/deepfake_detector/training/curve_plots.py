@@ -23,6 +23,7 @@ from deepfake_detector.training.plot_style import (
     probability_axis,
 )
 from deepfake_detector.training.reliability import balanced_weights, mass_bins
+from deepfake_detector.training.selective import Answered, Selective, risk_coverage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,25 +103,53 @@ def precision_recall(scored: ScoredSet, average_precision: Estimate) -> Figure |
     return figure
 
 
-def reliability(scored: ScoredSet, ece: Estimate) -> Figure | None:
-    """Share of fakes over p_fake in bins of equal weight, both classes weighing the same; None for one class."""
+def reliability(scored: ScoredSet, ece: Estimate, raw: ScoredSet, ece_before: Estimate) -> Figure | None:
+    """Share of fakes over p_fake in bins of equal weight, both classes weighing the same; None for one class.
+
+    ``raw``: the same pictures with their logits before the calibration, drawn in grey.
+    """
     if not scored.real or not scored.fake:
         return None
-    weights = balanced_weights(scored.labels, np.ones(len(scored.labels)))
-    bins = mass_bins(scored.p_fake, weights)
-    mass = np.bincount(bins, weights=weights)
-    said_p = np.bincount(bins, weights=weights * scored.p_fake) / mass
-    was = np.bincount(bins, weights=weights * scored.labels) / mass
-    counted = np.bincount(bins)
+    said_p, was, counted = _reliability_bins(scored)
     spread = 1.96 * np.sqrt(np.clip(was * (1 - was), 0.25 / (counted + 4), None) / counted)
     figure, axes = new_figure(5.6, 5.4)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.2, linestyle=":", label="keeps its word")
     low, high = np.clip(was - spread, 0, 1), np.clip(was + spread, 0, 1)
     axes.vlines(said_p, low, high, color=LIGHT, linewidth=2)
-    axes.plot(said_p, was, "-o", color=REAL, markersize=7, linewidth=1.6, label=f"ECE {said(ece)}")
+    axes.plot(
+        *_reliability_bins(raw)[:2], "--o", color=GREY, markersize=4, linewidth=1.2, label=f"before {said(ece_before)}"
+    )
+    axes.plot(said_p, was, "-o", color=REAL, markersize=7, linewidth=1.6, label=f"calibrated, ECE {said(ece)}")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability of being fake that was given")
     axes.set(ylabel="share that was fake (classes weighted equally)", title="Reliability", aspect="equal")
     axes.legend(loc="upper left")
+    return figure
+
+
+def _reliability_bins(scored: ScoredSet) -> tuple[Floats, Floats, Floats]:
+    """For each bin the mean probability, the share of fakes, and the number of pictures."""
+    weights = balanced_weights(scored.labels, np.ones(len(scored.labels)))
+    bins = mass_bins(scored.p_fake, weights)
+    mass = np.bincount(bins, weights=weights)
+    said_p, was = (np.bincount(bins, weights=weights * values) / mass for values in (scored.p_fake, scored.labels))
+    return said_p, was, np.bincount(bins).astype(np.float64)
+
+
+def risk_and_coverage(answered: Answered, found: Selective) -> Figure:
+    """The error among the pictures that are answered, surest first, and the place at which this detector stops."""
+    figure, axes = new_figure(5.6, 5.0)
+    coverage, risk = risk_coverage(answered)
+    axes.plot(coverage, risk, color=REAL, label=f"AURC {said(found.aurc)}")
+    if found.risk.value is not None:
+        axes.axhline(found.risk.value, color=GREY, linestyle=":", linewidth=1.2, label="error without doubt")
+    if found.right.value is not None and found.answered.value is not None:
+        place = ([found.answered.value], [1.0 - found.right.value])
+        axes.plot(
+            *place, "o", color=FAKE, markersize=10, markeredgecolor="white", label="as it ships: uncertain left out"
+        )
+    axes.set(xlim=(-0.02, 1.02), ylim=(0.0, max(0.05, 1.15 * float(risk.max()))), title="What doubt is worth")
+    axes.set(xlabel="share of the pictures that are answered, surest first", ylabel="share of wrong answers among them")
+    axes.legend(loc="best")
     return figure
 
 

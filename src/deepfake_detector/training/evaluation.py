@@ -14,7 +14,10 @@ from deepfake_detector.scoring.card import Calibration, Card
 from deepfake_detector.training.data.samples import Label
 from deepfake_detector.training.intervals import DEFAULT_RESAMPLING, Estimate, Rate, Resampling, rate
 from deepfake_detector.training.metrics import Metrics, ScoredSet, measure
+from deepfake_detector.training.people import PeopleRate, people_rates
 from deepfake_detector.training.predict import Answer, Prediction, bounds
+from deepfake_detector.training.selective import Answered, Selective, measure_selective
+from deepfake_detector.training.uncalibrated import Uncalibrated, measure_uncalibrated
 
 ALL = "all"
 
@@ -69,6 +72,8 @@ class Part:
     used_for_selection: bool
     metrics: Metrics | None
     points: tuple[PointRates, ...]
+    selective: Selective | None
+    uncalibrated: Uncalibrated | None
     real: Verdicts
     fake: Verdicts
 
@@ -99,6 +104,7 @@ class Figures:
     kind: KindFigures | None
     mean_set_auc: float | None
     sets_in_mean: int
+    people: tuple[PeopleRate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +122,8 @@ class Evaluation:
 
 
 def assess_predictions(predictions: Sequence[Prediction], calibration: Calibration, settings: Settings) -> Figures:
-    """Measure everything. Raises DataError if a set to be marked does not exist, or nothing could be scored."""
+    """Measure everything. Raises DataError if nothing could be scored."""
     names = sorted({prediction.sample.set for prediction in predictions})
-    unknown = sorted(set(settings.used_for_selection) - set(names))
-    if unknown:
-        raise DataError(f"no set {', '.join(unknown)} to mark as used for selection; the sets are {', '.join(names)}")
     if not any(prediction.answer for prediction in predictions):
         raise DataError("no picture could be scored; see the reasons why they were skipped")
     marked = frozenset(settings.used_for_selection)
@@ -141,7 +144,14 @@ def assess_predictions(predictions: Sequence[Prediction], calibration: Calibrati
         kind=_kind(predictions, settings.resampling),
         mean_set_auc=float(np.mean(known)) if known else None,
         sets_in_mean=len(known),
+        people=_people(predictions, calibration, settings),
     )
+
+
+def _people(predictions: Sequence[Prediction], calibration: Calibration, settings: Settings) -> tuple[PeopleRate, ...]:
+    threshold = bounds(calibration, settings.point).fake_from
+    called = [(one.sample, answer.logit >= threshold) for one, answer in answered(predictions)]
+    return people_rates(called, settings.resampling.confidence)
 
 
 class _Measure:
@@ -152,15 +162,17 @@ class _Measure:
         self._limits = {point: bounds(calibration, point) for point in reversed(SHIPPED_POINTS)}
 
     def __call__(self, scope: str, predictions: Sequence[Prediction], set_: str = "", method: str = "") -> Part:
-        scored = scored_set(predictions)
+        scored, resampling = scored_set(predictions), self._settings.resampling
         threshold = self._limits[self._settings.point].fake_from
         return Part(
             scope=scope,
             set=set_,
             method=method,
             used_for_selection=bool({one.sample.set for one in predictions} & set(self._settings.used_for_selection)),
-            metrics=None if scored is None else measure(scored, threshold, self._settings.resampling),
+            metrics=None if scored is None else measure(scored, threshold, resampling),
             points=() if scored is None else self._points(scored),
+            selective=None if scored is None else measure_selective(doubts(predictions, threshold), resampling),
+            uncalibrated=None if scored is None else measure_uncalibrated(raw_set(predictions), resampling),
             real=_verdicts([one for one in predictions if one.sample.label is Label.REAL]),
             fake=_verdicts([one for one in predictions if one.sample.label is Label.FAKE]),
         )
@@ -191,6 +203,27 @@ def scored_set(predictions: Sequence[Prediction]) -> ScoredSet | None:
         return None
     labels = [int(one.sample.label) for one, _ in known]
     return ScoredSet.of(labels, [answer.logit for _, answer in known], [group(one) for one, _ in known])
+
+
+def raw_set(predictions: Sequence[Prediction]) -> ScoredSet:
+    """As ``scored_set``, with the logits as they were before the calibration; there must be an answer."""
+    known = answered(predictions)
+    labels = [int(one.sample.label) for one, _ in known]
+    return ScoredSet.of(labels, [answer.raw_logit for _, answer in known], [group(one) for one, _ in known])
+
+
+def doubts(predictions: Sequence[Prediction], threshold: float) -> Answered:
+    """What the risk–coverage curve takes; there must be an answer."""
+    known = answered(predictions)
+    logits = np.array([answer.logit for _, answer in known])
+    fake = np.array([one.sample.label is Label.FAKE for one, _ in known])
+    judged = np.array([not answer.issues for _, answer in known])
+    return Answered(
+        wrong=(logits >= threshold) != fake,
+        confidence=np.where(judged, np.abs(logits - threshold), -1.0),
+        given=np.array([answer.verdict in (Verdict.REAL, Verdict.FAKE) for _, answer in known]),
+        groups=np.unique([group(one) for one, _ in known], return_inverse=True)[1],
+    )
 
 
 def group(prediction: Prediction) -> str:

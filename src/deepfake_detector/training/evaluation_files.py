@@ -110,6 +110,10 @@ def write_long_csv(evaluation: Evaluation, file: Path) -> None:
                 table.writerow(
                     ("kind", "", "", name, *shown, "", kind.manipulated + kind.generated, False, found.reason)
                 )
+        for one in figures.people:
+            shown = [_shown(number) for number in (one.fpr.value, one.fpr.low, one.fpr.high)]
+            marked = one.set in evaluation.settings.used_for_selection
+            table.writerow(("people", one.set, f"{one.trait} {one.group}", "fpr", *shown, one.fpr.n, 0, marked, ""))
         table.writerow(("all", "", "", "mean_set_auc", _shown(figures.mean_set_auc), *[""] * 6))
 
 
@@ -118,6 +122,15 @@ def _rows(part: Part) -> Iterator[_Row]:
         for name in FIGURES:
             found: Estimate = getattr(part.metrics.figures, name)
             yield name, found.value, found.low, found.high, found.reason or ""
+    if part.uncalibrated is not None:
+        for name in ("brier", "ece"):
+            found = getattr(part.uncalibrated, name)
+            yield f"{name}_before_calibration", found.value, found.low, found.high, found.reason or ""
+    if part.selective is not None:
+        aurc = part.selective.aurc
+        yield "aurc", aurc.value, aurc.low, aurc.high, aurc.reason or ""
+        for name in ("answered", "right"):
+            yield _rate_row(f"selective_{name}", getattr(part.selective, name))
     for at in part.points:
         for name, share in (("fpr", at.fpr), ("tpr", at.tpr)):
             yield _rate_row(f"{name}_at_{at.point.value}_threshold", share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,14 @@ from deepfake_detector.training.curve_plots import (
     precision_recall,
     rates_over_threshold,
     reliability,
+    risk_and_coverage,
     roc,
 )
-from deepfake_detector.training.evaluation import Evaluation, Part, scored_set
+from deepfake_detector.training.evaluation import Evaluation, Part, doubts, raw_set, scored_set
 from deepfake_detector.training.intervals import Estimate
 from deepfake_detector.training.plot_style import look, save
-from deepfake_detector.training.plots import RateRow, SetRow, confusion_matrix, set_aucs, set_rates
+from deepfake_detector.training.plots import RateRow, SetRow, confusion_matrix, people_rates, set_aucs, set_rates
+from deepfake_detector.training.predict import Prediction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,16 +67,40 @@ def _figures(evaluation: Evaluation) -> list[tuple[str, str, Figure | None]]:
     point = POINT_NAMES[settings.point]
     sets = [_set_row(part) for part in evaluation.figures.sets if part.metrics is not None]
     confusion = confusion_matrix(total.metrics.confusion, f"At the {point} threshold")
+    false_alarms = f"Real people called fake at the {point} threshold"
     called_fake = set_rates(_rate_rows(evaluation), f"Called fake at the {point} threshold")
     return [
         ("confusion_matrix", "Counts at the threshold", confusion),
         ("roc", "ROC curve", roc(scored, found.roc_auc, thresholds, settings.resampling)),
         ("precision_recall", "Precision over recall", precision_recall(scored, found.average_precision)),
-        ("reliability", "Share of fakes over probability", reliability(scored, found.ece)),
+        ("reliability", "Share of fakes over probability", _reliability(chosen, total)),
+        ("risk_coverage", "Error over the share of pictures that is answered", _risk_coverage(chosen, total)),
         ("set_aucs", "ROC-AUC of each set", set_aucs(sets)),
         ("set_rates", "Share called fake in each set", called_fake),
         ("scores", "Histogram of the scores of each class", histogram(scored, thresholds, band)),
         ("rates", "Error rates over the threshold", rates_over_threshold(scored, thresholds)),
+        ("people", "Real pictures called fake by group of people", people_rates(_people(evaluation), false_alarms)),
+    ]
+
+
+def _reliability(predictions: Sequence[Prediction], total: Part) -> Figure | None:
+    scored = scored_set(predictions)
+    if scored is None or total.metrics is None or total.uncalibrated is None:
+        return None
+    return reliability(scored, total.metrics.figures.ece, raw_set(predictions), total.uncalibrated.ece)
+
+
+def _risk_coverage(predictions: Sequence[Prediction], total: Part) -> Figure | None:
+    if total.metrics is None or total.selective is None:
+        return None
+    return risk_and_coverage(doubts(predictions, total.metrics.threshold), total.selective)
+
+
+def _people(evaluation: Evaluation) -> list[SetRow]:
+    marked = evaluation.settings.used_for_selection
+    return [
+        SetRow(one.name, f"{one.fpr.n}", Estimate(one.fpr.value, one.fpr.low, one.fpr.high), one.set in marked)
+        for one in evaluation.figures.people
     ]
 
 

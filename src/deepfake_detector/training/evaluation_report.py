@@ -13,6 +13,7 @@ from deepfake_detector.training.evaluation_files import skipped_reasons
 from deepfake_detector.training.evaluation_plots import POINT_NAMES, Plot
 from deepfake_detector.training.intervals import Rate
 from deepfake_detector.training.metrics import FIGURES
+from deepfake_detector.training.people import widest_gap
 
 FIGURE_NAMES = {
     "roc_auc": ("ROC-AUC", "how often a fake scores above a real picture"),
@@ -97,7 +98,32 @@ def summary(evaluation: Evaluation) -> list[str]:
         (low, worst), (high, best) = ranked[0], ranked[-1]
         sentences.append(f"Sets differ: the AUC reaches from {low:.3f} ({worst}) to {high:.3f} ({best}).")
         sentences.append("The figure of all pictures together partly measures which set a picture is from.")
-    return sentences + _missing(evaluation)
+    return [*sentences, *_doubt(total), *_people(evaluation), *_missing(evaluation)]
+
+
+def _doubt(total: Part) -> list[str]:
+    found = total.selective
+    if found is None or found.answered.value is None or found.right.value is None or found.risk.value is None:
+        return []
+    open_ = found.answered.n - found.answered.count
+    return [
+        f"{open_} of {found.answered.n} pictures ({percent(open_ / found.answered.n)}) are left open as uncertain; of "
+        f"the rest {percent(found.right.value)} are answered rightly. Without doubt it would be "
+        f"{percent(1.0 - found.risk.value)} of all."
+    ]
+
+
+def _people(evaluation: Evaluation) -> list[str]:
+    gap = widest_gap(evaluation.figures.people)
+    if gap is None:
+        return []
+    high, low = gap
+    apart = high.fpr.low is not None and low.fpr.high is not None and high.fpr.low > low.fpr.high
+    return [
+        f"Of people, false alarms differ most by {high.trait} in {high.set or 'these pictures'}: {said_rate(high.fpr)} "
+        f"({high.group}) and {said_rate(low.fpr)} ({low.group}); "
+        + ("that is more than chance would do." if apart else "the intervals overlap, so that may be chance.")
+    ]
 
 
 def _against(at: PointRates) -> str:

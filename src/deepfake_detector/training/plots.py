@@ -57,12 +57,12 @@ def set_aucs(rows: Sequence[SetRow]) -> Figure | None:
     if not known:
         return None
     figure, axes = new_figure(7.4, 1.4 + 0.5 * len(known))
-    _forest(axes, known, REAL)
+    forest(axes, known, REAL)
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1.2)
     lowest = min(value for row in known for value in (row.estimate.value, row.estimate.low) if value is not None)
     axes.set_xlim(min(0.48, math.floor(lowest * 20) / 20), 1.01)
     axes.set(xlabel="ROC-AUC with its interval (dotted: chance)", title="How well each set is told apart")
-    _explain_marks(axes, known)
+    explain_marks(axes, known)
     return figure
 
 
@@ -88,16 +88,30 @@ def set_rates(rows: Sequence[RateRow], title: str) -> Figure | None:
         note = f"{found.n} {'fake' if row.fake else 'real'}"
         lines.append(SetRow(row.name, note, Estimate(found.value, found.low, found.high), row.marked))
     reals = sum(not row.fake for row in ordered)
-    _forest(axes, lines[:reals], REAL)
-    _forest(axes, lines[reals:], FAKE, "s", start=reals)
+    forest(axes, lines[:reals], REAL)
+    forest(axes, lines[reals:], FAKE, "s", start=reals)
     axes.set_yticks(range(len(lines)), [f"{line.name}  ({line.note})" for line in lines])
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set(xlim=(-0.02, 1.02), xlabel="share called fake (round: real pictures, square: fakes)", title=title)
-    _explain_marks(axes, lines)
+    explain_marks(axes, lines)
     return figure
 
 
-def _forest(axes: Axes, rows: Sequence[SetRow], colour: str, marker: str = "o", start: int = 0) -> None:
+def people_rates(rows: Sequence[SetRow], title: str) -> Figure | None:
+    """The share of real pictures called fake in each group of people, with its interval."""
+    if not rows:
+        return None
+    figure, axes = new_figure(7.4, 1.6 + 0.36 * len(rows))
+    forest(axes, rows, FAKE)
+    highest = max((row.estimate.high or 0.0 for row in rows), default=0.0)
+    axes.set(
+        xlim=(-0.005, min(1.02, 1.05 * highest + 0.01)), xlabel="share called fake, with its interval", title=title
+    )
+    explain_marks(axes, rows)
+    return figure
+
+
+def forest(axes: Axes, rows: Sequence[SetRow], colour: str, marker: str = "o", start: int = 0) -> None:
     """Dots with whiskers, one line a row, from the top down."""
     for position, row in enumerate(rows, start):
         estimate = row.estimate
@@ -112,7 +126,8 @@ def _forest(axes: Axes, rows: Sequence[SetRow], colour: str, marker: str = "o", 
     axes.grid(axis="y", visible=False)
 
 
-def _explain_marks(axes: Axes, rows: Sequence[SetRow]) -> None:
+def explain_marks(axes: Axes, rows: Sequence[SetRow]) -> None:
+    """Say below the axis what hollow marks are, if there are any."""
     if any(row.marked for row in rows):
         axes.set_xlabel(f"{axes.get_xlabel()}\nhollow: used for selection or calibration")
 

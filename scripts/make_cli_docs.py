@@ -30,7 +30,7 @@ def main() -> None:
     written_by_hand = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
     parts = [written_by_hand + MARK, ""]
     for name in COMMANDS:
-        parts += [f"### `deepfake {name}`", "", "```text", help_of(name), "```", ""]
+        parts += [f"### `deepfake {name}`", "", "```text", help_of(*name.split()), "```", ""]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
     print(PAGE)
 

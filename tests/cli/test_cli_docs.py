@@ -41,7 +41,7 @@ def test_no_option_is_documented_that_does_not_exist(name):
 
 
 def test_no_section_is_on_a_command_that_does_not_exist():
-    assert re.findall(r"^### `deepfake ([\w-]+)`", CLI, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^### `deepfake ([\w -]+)`", CLI, re.MULTILINE) == list(COMMANDS)
 
 
 def test_every_exit_code_is_documented():

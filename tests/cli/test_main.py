@@ -6,18 +6,18 @@ import pytest
 
 from deepfake_detector import __version__
 from deepfake_detector.cli import main as program
-from deepfake_detector.cli.main import COMMANDS, load_command
+from deepfake_detector.cli.main import COMMANDS, GROUPS, load_command
 from deepfake_detector.core.errors import DataError
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_resolves_and_explains_itself(name, deepfake):
     command = load_command(name)
-    assert command.name == name
+    assert command.name == name.split()[-1]
     assert command.callback.__doc__
     assert all(getattr(parameter, "help", None) for parameter in command.params if parameter.name != "help")
     assert COMMANDS[name][2].endswith(".")
-    ran = deepfake(name, "--help")
+    ran = deepfake(*name.split(), "--help")
     assert ran.code == 0
     assert "Usage: deepfake" in ran.out
 
@@ -26,8 +26,19 @@ def test_help_lists_the_commands_with_their_help(deepfake):
     ran = deepfake("--help")
     assert ran.code == 0
     for name, (_, _, words) in COMMANDS.items():
+        group, _, last = name.rpartition(" ")
+        listed = deepfake(group, "--help").out if group else ran.out
+        assert f"  {last} " in listed
+        assert words.split()[0] in listed
+    for name, words in GROUPS.items():
         assert f"  {name} " in ran.out
         assert words.split()[0] in ran.out
+
+
+def test_unknown_command_of_a_group_is_a_usage_error(deepfake):
+    ran = deepfake("bench", "robustnes")
+    assert ran.code == 2
+    assert "robustnes" in ran.err
 
 
 def test_version(deepfake):

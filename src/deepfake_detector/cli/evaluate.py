@@ -32,6 +32,11 @@ class SplitChoice(StrEnum):
     TEST = "test"
     ALL = "all"
 
+    @property
+    def chosen(self) -> Split | None:
+        """The split; None for all."""
+        return None if self is SplitChoice.ALL else Split(self.value)
+
 
 def evaluate(
     model: Annotated[
@@ -66,7 +71,7 @@ def evaluate(
     metrics.csv, predictions.csv and plots (PNG and SVG).
     """
     options = EvaluateOptions(
-        split=None if split is SplitChoice.ALL else Split(split.value),
+        split=split.chosen,
         sets=tuple(sets or ()),
         exclude_sets=tuple(exclude_sets or ()),
         settings=Settings(

@@ -43,21 +43,48 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "twins": ("deepfake_detector.cli.twins", "twins", "Make generated faces out of real ones, to train on."),
     "train": ("deepfake_detector.cli.train", "train", "Train a model on Real and Fake pictures."),
     "evaluate": ("deepfake_detector.cli.evaluate", "evaluate", "Measure a model on labelled pictures."),
+    "bench robustness": (
+        "deepfake_detector.cli.bench_robustness",
+        "robustness",
+        "Measure a model on pictures that were compressed, scaled, cropped, forwarded.",
+    ),
+    "bench compare": (
+        "deepfake_detector.cli.bench_compare",
+        "compare",
+        "Compare detectors, ours or others', on the same pictures.",
+    ),
+    "bench sources": (
+        "deepfake_detector.cli.bench_sources",
+        "sources",
+        "Train without each family of sources, and test on every set.",
+    ),
     "export": ("deepfake_detector.cli.export", "export", "Write the bundle of a finished run somewhere else."),
 }
+
+# A name of two words is a command of a group.
+GROUPS = {"bench": "Put models to the test: changed pictures, other detectors, other sources."}
 
 
 class LazyGroup(TyperGroup):
     """Lists the commands of the table without importing them, and imports the one that is called."""
 
+    group = ""
+
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = {name: TyperCommand(name=name, help=entry[2]) for name, entry in COMMANDS.items()}
+        self.commands = {}
+        for whole, (_, _, words) in COMMANDS.items():
+            group, _, name = whole.rpartition(" ")
+            if group == self.group:
+                self.commands[name] = TyperCommand(name=name, help=words)
+            elif not self.group:
+                self.commands.setdefault(group, _group(group))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The real command in place of its entry in the list."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, None if command is None else load_command(str(name)), rest
+        whole = f"{self.group} {name}".strip()
+        return name, load_command(whole) if command is not None and whole in COMMANDS else command, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a reader that went away (``| head``) ends it without a word."""
@@ -68,11 +95,21 @@ class LazyGroup(TyperGroup):
             raise typer.Exit(ExitCode.BROKEN_PIPE) from None
 
 
+def _group(name: str) -> Any:
+    """A group of the table, whose own commands are not imported either."""
+    kind = type(f"Lazy{name.capitalize()}", (LazyGroup,), {"group": name})
+    app = typer.Typer(cls=kind, add_completion=False, no_args_is_help=True, rich_markup_mode=None, help=GROUPS[name])
+    app.callback()(lambda: None)
+    group = typer.main.get_command(app)
+    group.name = name
+    return group
+
+
 def load_command(name: str) -> Any:
     """Import a command of the table: a function with typer's annotations."""
     module, function, _ = COMMANDS[name]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name)(getattr(importlib.import_module(module), function))
+    app.command(name.rpartition(" ")[2])(getattr(importlib.import_module(module), function))
     return typer.main.get_command(app)
 
 

@@ -1,0 +1,107 @@
+"""``deepfake bench robustness``: how a model bears what pictures go through on their way."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepfake_detector.cli.console import console, print_table, progress_bars
+from deepfake_detector.cli.evaluate import SplitChoice
+from deepfake_detector.core.types import OperatingPoint
+from deepfake_detector.training.bench.reactions import Reaction
+from deepfake_detector.training.bench.robustness import Robustness, RobustnessOptions, bench_robustness
+from deepfake_detector.training.bench.robustness_report import REPORT_NAME, summary
+from deepfake_detector.training.curve_plots import said
+from deepfake_detector.training.evaluate import EvaluateOptions
+from deepfake_detector.training.evaluation import Settings
+from deepfake_detector.training.evaluation_report import said_rate
+from deepfake_detector.training.intervals import Resampling
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def robustness(
+    model: Annotated[
+        str | None, typer.Argument(help="A bundle, a run, or a shipped model's name; none: the newest run in outputs/.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="A folder with Real and Fake, or a CSV manifest; none: the data of the run.")
+    ] = None,
+    *,
+    split: Annotated[SplitChoice, typer.Option(help="Which pictures; only test ones give honest figures.")] = (
+        SplitChoice.TEST
+    ),
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/bench/…")
+    ] = None,
+    sets: Annotated[list[str] | None, typer.Option(help="Only this set of the manifest; may be repeated.")] = None,
+    exclude_sets: Annotated[list[str] | None, typer.Option(help="Without this set; may be repeated.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many pictures of each class of each set.", show_default="all"),
+    ] = None,
+    used_for_selection: Annotated[
+        list[str] | None, typer.Option(help="Mark this set: the model was chosen or calibrated by it; may be repeated.")
+    ] = None,
+    operating_point: Annotated[OperatingPoint, typer.Option(help="Which of the shipped thresholds to use.")] = (
+        OperatingPoint.FPR5
+    ),
+    find_again: Annotated[
+        bool, typer.Option("--find-again", help="Look for the face in each changed picture, too; several times slower.")
+    ] = False,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the noise, the resamples and the choice of --limit.")] = 0,
+    crops: Annotated[
+        Path | None, typer.Option(help="Folder in which cut faces are kept.", show_default="outputs/cache")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
+) -> None:
+    """Measure a model on pictures as they are and after 34 changes: JPEG, WebP, scaling, blur, noise, light, crop,
+    rotation, a screenshot, uploads to social media.
+
+    For each change: ROC-AUC and what is lost of it, false alarms, verdicts that become another one. Writes
+    report.html, robustness.json, robustness.csv, answers.csv and plots (PNG and SVG).
+    """
+    evaluation = EvaluateOptions(
+        split=split.chosen,
+        sets=tuple(sets or ()),
+        exclude_sets=tuple(exclude_sets or ()),
+        settings=Settings(operating_point, Resampling(bootstrap, seed), tuple(used_for_selection or ())),
+        crops=crops,
+        threads=threads,
+    )
+    with progress_bars() as progress:
+        found, folder = bench_robustness(
+            model, data, output, RobustnessOptions(evaluation, limit, find_again), progress
+        )
+    show(found, folder)
+
+
+def show(found: Robustness, folder: Path) -> None:
+    """A table and sentences for the terminal."""
+    print_table(sys.stdout, _table(found))
+    out = console(sys.stdout)
+    for sentence in summary(found):
+        out.print(f"• {sentence}", soft_wrap=True)
+    out.print(f"written to {folder}; open {folder / REPORT_NAME}", soft_wrap=True)
+
+
+def _table(found: Robustness) -> Table:
+    from rich.table import Table
+
+    total = found.parts[0]
+    table = Table(title=f"{found.card.name} {found.card.version} on {found.data} ({found.split})")
+    for column in ("change", "ROC-AUC", "AUC lost", "reals called fake", "fakes called fake", "other verdict"):
+        table.add_column(column)
+    for one in (total.clean, *total.changed):
+        table.add_row(*_cells(one), end_section=one is total.clean)
+    return table
+
+
+def _cells(one: Reaction) -> list[str]:
+    changed = [said(one.loss), said_rate(one.flips)] if one.family else ["–", "–"]
+    return [one.name, said(one.roc_auc), changed[0], said_rate(one.fpr), said_rate(one.tpr), changed[1]]

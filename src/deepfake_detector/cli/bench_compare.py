@@ -1,0 +1,101 @@
+"""``deepfake bench compare``: detectors against each other on the same pictures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepfake_detector.cli.console import console, print_table, progress_bars
+from deepfake_detector.cli.evaluate import SplitChoice
+from deepfake_detector.training.bench.compare import Compared, Match, bench_compare
+from deepfake_detector.training.bench.compare_report import REPORT_NAME, said_p, summary
+from deepfake_detector.training.curve_plots import said
+from deepfake_detector.training.evaluate import EvaluateOptions
+from deepfake_detector.training.evaluation import Settings
+from deepfake_detector.training.intervals import Resampling
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def compare(
+    data: Annotated[Path, typer.Argument(help="A folder with Real and Fake, or a CSV manifest.")],
+    detectors: Annotated[
+        list[str],
+        typer.Argument(help="Two or more: a CSV of path and score, a bundle, a run, or a shipped model's name."),
+    ],
+    *,
+    split: Annotated[SplitChoice, typer.Option(help="Which pictures; only test ones give honest figures.")] = (
+        SplitChoice.TEST
+    ),
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/bench/…")
+    ] = None,
+    sets: Annotated[list[str] | None, typer.Option(help="Only this set of the manifest; may be repeated.")] = None,
+    exclude_sets: Annotated[list[str] | None, typer.Option(help="Without this set; may be repeated.")] = None,
+    used_for_selection: Annotated[
+        list[str] | None, typer.Option(help="Mark this set: one of the models was chosen by it; may be repeated.")
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for intervals and tests; 0 for none.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    crops: Annotated[
+        Path | None, typer.Option(help="Folder in which cut faces are kept.", show_default="outputs/cache")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
+) -> None:
+    """Compare the first detector with each of the others: ROC-AUC in all, in each set, by method, face size, quality.
+
+    Scores of any other detector come as a CSV with the columns path and score (higher for fake); predictions.csv of
+    `deepfake evaluate` is one. Missing scores count against a detector. Tests: DeLong's and a paired bootstrap, both
+    after Holm's correction. Writes report.html, comparison.json, comparison.csv and plots (PNG and SVG).
+    """
+    options = EvaluateOptions(
+        split=split.chosen,
+        sets=tuple(sets or ()),
+        exclude_sets=tuple(exclude_sets or ()),
+        settings=Settings(resampling=Resampling(bootstrap, seed), used_for_selection=tuple(used_for_selection or ())),
+        crops=crops,
+        threads=threads,
+    )
+    with progress_bars() as progress:
+        found, folder = bench_compare(data, detectors, output, options, progress)
+    show(found, folder)
+
+
+def show(found: Compared, folder: Path) -> None:
+    """Tables and sentences for the terminal."""
+    for match in found.matches:
+        print_table(sys.stdout, _table(found, match))
+    out = console(sys.stdout)
+    for sentence in summary(found):
+        out.print(f"• {sentence}", soft_wrap=True)
+    out.print(f"written to {folder}; open {folder / REPORT_NAME}", soft_wrap=True)
+
+
+def _table(found: Compared, match: Match) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"1: {found.first.name}   2: {match.second.name}   on {found.data} ({found.split})")
+    for column in (
+        "pictures",
+        "real",
+        "fake",
+        "missing",
+        "AUC 1",
+        "AUC 2",
+        "2 less 1",
+        "DeLong",
+        "bootstrap",
+        "better",
+    ):
+        table.add_column(column)
+    for part in match.parts:
+        one = part.comparison
+        name = part.name + (" (used for selection)" if part.used_for_selection else "")
+        counts = [str(part.real), str(part.fake), f"{part.missing[0]}, {part.missing[1]}"]
+        tests = [said_p(part.p_delong_holm), said_p(part.p_bootstrap_holm), str(part.better or "–")]
+        table.add_row(name, *counts, said(one.first), said(one.second), said(one.gain), *tests)
+    return table

@@ -104,7 +104,7 @@ def test_every_setting_is_described():
     assert list(undescribed(TrainConfig, "config")) == []
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "configs").rglob("*.yaml")), ids=lambda path: path.name)
 def test_committed_configs_are_valid(path):
     assert load_config(path).data.rule().size >= 32
 

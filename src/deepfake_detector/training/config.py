@@ -23,6 +23,7 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
+FamilyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class _Strict(BaseModel):
@@ -108,11 +109,21 @@ class HeadPhase(_Strict):
     batch_size: AtLeastOne = Field(256, description="features in a step")
 
 
+class BatchNorm(StrEnum):
+    """Whether BatchNorm keeps its weights and statistics, or learns them with the blocks that learn."""
+
+    FROZEN = "frozen"
+    LEARNED = "learned"
+
+
 class TrainPhase(_Strict):
-    """Phase two: the network learns from one block on; BatchNorm stays as it is."""
+    """Phase two: the network learns from one block on; BatchNorm stays as it is, unless it is to be learned."""
 
     epochs: Count = Field(10, description="passes over the training pictures; 0 leaves the phase out")
     from_block: str = Field("block_13", description="the first block that learns, or 'all'")
+    batchnorm: BatchNorm = Field(
+        BatchNorm.FROZEN, description="'frozen', or 'learned', for networks without pretrained weights"
+    )
     batch_size: AtLeastOne = Field(32, description="pictures in a step")
     lr: Positive = Field(1e-4, description="highest learning rate (AdamW)")
     schedule: Schedule = Field(Schedule.COSINE, description="'cosine' or 'constant'")
@@ -195,6 +206,9 @@ class TrainConfig(_Strict):
     join: JoinConfig | None = Field(None, description="makes one network of trained ones instead of training one")
     calibration: CalibrationConfig = Field(default_factory=CalibrationConfig, description="temperature, thresholds")
     card: CardConfig = Field(default_factory=CardConfig, description="what the model card says")
+    families: dict[FamilyName, tuple[str, ...]] = Field(
+        default_factory=dict, description="sets that `deepfake bench sources` leaves out together, by name"
+    )
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deepfake_detector.core.errors import ConfigError, DataError
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.checkpoint import BEST_FILE, Check, State, restore, save_network, save_state
-from deepfake_detector.training.config import Schedule, Selection, TrainConfig
+from deepfake_detector.training.config import BatchNorm, Schedule, Selection, TrainConfig
 from deepfake_detector.training.features import HeadData, cached_features, forget_features
 from deepfake_detector.training.fitdata import FitData
 from deepfake_detector.training.models.network import freeze_all_but_heads, head_model, settle_batchnorm, unfreeze_from
@@ -138,6 +138,8 @@ class _FineTuning:
         self._steps = [self._loader.steps(training.first_epoch + epoch) for epoch in range(self._phase.epochs)]
         network = training.network
         unfreeze_from(network, self._phase.from_block)
+        if self._phase.batchnorm is BatchNorm.LEARNED:
+            _learn_batchnorm(network)
         begins = state.epoch == 0 and state.step == 0
         if begins:
             restore(training.folder, state, network.variables)
@@ -201,6 +203,16 @@ class _FineTuning:
         state = replace(state, epoch=epoch + 1, step=0) if ends else replace(state, epoch=epoch, step=step)
         self._state = save_state(training.folder, state, stepper.variables())
         training.callback.on_check(self._state.checks)
+
+
+def _learn_batchnorm(network: keras.Model) -> None:
+    """Let BatchNorm learn, and measure its inputs, from the first layer that learns on."""
+    import keras
+
+    first = next(place for place, layer in enumerate(network.layers) if layer.trainable and layer.weights)
+    for layer in network.layers[first:]:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = True
 
 
 def known_both_classes(known: Known) -> None:

@@ -1,0 +1,121 @@
+"""``deepfake bench sources``: how a training does on families of sources that it was not shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepfake_detector.cli.console import console, print_table, show_note
+from deepfake_detector.cli.evaluate import SplitChoice
+from deepfake_detector.core.errors import ConfigError
+from deepfake_detector.core.types import OperatingPoint
+from deepfake_detector.training.bench.sources import Sources, SourcesOptions, bench_sources
+from deepfake_detector.training.bench.sources_report import REPORT_NAME, summary
+from deepfake_detector.training.config import load_config
+from deepfake_detector.training.evaluation import Settings
+from deepfake_detector.training.intervals import Resampling
+from deepfake_detector.training.train import showing_progress
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def sources(
+    config: Annotated[Path, typer.Argument(help="A YAML file that describes the experiment, as for `deepfake train`.")],
+    *,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SET,SET",
+            help="Sets that are left out together; may be repeated.",
+            show_default="the config's",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set train.epochs=3.")
+    ] = None,
+    split: Annotated[
+        SplitChoice, typer.Option(help="Which pictures to test on; only test ones give honest figures.")
+    ] = (SplitChoice.TEST),
+    validate_left_out: Annotated[
+        bool,
+        typer.Option(
+            "--validate-left-out",
+            help="Let the left-out family choose the best epoch; then its figures are marked as used for selection.",
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/bench/…")
+    ] = None,
+    operating_point: Annotated[OperatingPoint, typer.Option(help="Which of the folds' thresholds to use.")] = (
+        OperatingPoint.FPR5
+    ),
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
+) -> None:
+    """Train one model without each family of sources, and test each on every set: a matrix and heat maps.
+
+    A fold is a run folder <name>-without-<family>. May be interrupted: the same command goes on, and keeps what is
+    trained. Writes report.html, sources.json, sources.csv, each fold's predictions, and plots (PNG and SVG).
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    settings = load_config(config, overrides or [])
+    if family:
+        settings = settings.model_copy(update={"families": dict(_family(one) for one in family)})
+    options = SourcesOptions(
+        split=split.chosen,
+        settings=Settings(operating_point, Resampling(bootstrap, seed)),
+        validate_left_out=validate_left_out,
+        threads=threads,
+    )
+    try:
+        with showing_progress() as callbacks:
+            found, folder = bench_sources(settings, config, output, options, callbacks)
+    except KeyboardInterrupt:
+        show_note("interrupted; the same command goes on")
+        raise
+    show(found, folder)
+
+
+def _family(text: str) -> tuple[str, tuple[str, ...]]:
+    name, equals, sets = text.partition("=")
+    members = tuple(one.strip() for one in sets.split(",") if one.strip())
+    if not equals or not name.strip() or not members:
+        raise ConfigError(f"--family {text!r}: write it as name=set,set")
+    return name.strip(), members
+
+
+def show(found: Sources, folder: Path) -> None:
+    """The matrix and sentences for the terminal."""
+    print_table(sys.stdout, _table(found))
+    out = console(sys.stdout)
+    for sentence in summary(found):
+        out.print(f"• {sentence}", soft_wrap=True)
+    out.print(f"written to {folder}; open {folder / REPORT_NAME}", soft_wrap=True)
+
+
+def _table(found: Sources) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"{found.name}: ROC-AUC on each set ({found.split}); * left out of the training")
+    table.add_column("set")
+    for family in found.families:
+        table.add_column(f"without {family}", justify="right")
+    for name in found.sets:
+        cells = [found.cell(family, name) for family in found.families]
+        if any(cell is not None and cell.roc_auc.value is not None for cell in cells):
+            table.add_row(
+                name,
+                *(
+                    "–"
+                    if cell is None or cell.roc_auc.value is None
+                    else f"{cell.roc_auc.value:.3f}{' *' if cell.left_out else '  '}"
+                    for cell in cells
+                ),
+            )
+    return table

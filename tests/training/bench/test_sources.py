@@ -29,7 +29,7 @@ from deepfake_detector.training.run import RunFolder
 
 COLUMNS = ("path", "label", "kind", "set", "method", "group", "split")
 TINY = {
-    "model": {"weights": "random", "alpha": 0.35},
+    "model": {"backbone": "mesonet", "weights": "random"},
     "augment": {"max_degradations": 0, "rotation": 0.0, "zoom": [1.0, 1.0], "shift": 0.0},
     "head": {"epochs": 4, "lr": 0.01, "batch_size": 32},
     "train": {"epochs": 0},

@@ -20,7 +20,7 @@ from deepfake_detector.training.bench.sources import (
     fold_config,
     measure_fold,
 )
-from deepfake_detector.training.config import check_config, dump_config
+from deepfake_detector.training.config import JoinConfig, check_config, dump_config
 from deepfake_detector.training.data.samples import Label, Sample
 from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.intervals import Resampling
@@ -60,6 +60,9 @@ def test_families_are_checked(tmp_path):
         check_families(config(), samples[:2])
     with pytest.raises(ConfigError, match="'a' is in two"):
         check_families(config().model_copy(update={"families": {"gan": ("a",), "more": ("a", "b")}}), samples)
+    joined = JoinConfig(branches=(tmp_path, tmp_path), folds=((tmp_path, tmp_path),))
+    with pytest.raises(ConfigError, match="the config of a branch"):
+        check_families(config().model_copy(update={"join": joined}), samples)
     seen = config().model_copy(update={"model": config().model.model_copy(update={"weights": str(tmp_path)})})
     with pytest.raises(ConfigError, match="may have seen"):
         check_families(seen, samples)

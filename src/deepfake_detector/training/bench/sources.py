@@ -140,6 +140,11 @@ def bench_sources(
 
 def check_families(config: TrainConfig, samples: Sequence[Sample]) -> None:
     """Raises ConfigError unless there are two families of sets that exist, and a network that has seen none of them."""
+    if config.join is not None:
+        raise ConfigError(
+            "this config joins networks that are trained already and have seen the sets to be left out; give the config "
+            "of a branch"
+        )
     if len(config.families) < 2:
         raise ConfigError(
             "name at least two families of sets, in the config (families: {gan: [set_a, set_b], diffusion: [set_c]}) "

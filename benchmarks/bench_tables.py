@@ -14,7 +14,7 @@ def share(found: dict[str, Any] | None, percent: bool = False) -> str:
     if found["low"] is None or found["high"] is None:
         return value
     low, high = (form.format(scale * found[key]).removesuffix(" %") for key in ("low", "high"))
-    return f"{value} ({low}–{high})"
+    return f"{value} ({low}{' to ' if found['low'] < 0 else '–'}{high})"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

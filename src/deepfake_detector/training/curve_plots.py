@@ -205,12 +205,13 @@ def _mark(axes: Axes, thresholds: Sequence[OperatingThreshold]) -> None:
 
 
 def said(estimate: Estimate) -> str:
-    """A figure with its interval in words for a legend or a table: ``0.951 (0.931–0.968)``."""
+    """A figure with its interval in words for a legend or a table: ``0.951 (0.931–0.968)``, ``-0.020 (-0.051 to 0.010)``."""
     if estimate.value is None:
         return "–"
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} ({estimate.low:.3f}–{estimate.high:.3f})"
+    to = " to " if estimate.low < 0.0 else "–"
+    return f"{estimate.value:.3f} ({estimate.low:.3f}{to}{estimate.high:.3f})"
 
 
 def _percent(resampling: Resampling) -> str:

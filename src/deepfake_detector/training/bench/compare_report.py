@@ -159,8 +159,10 @@ def _draw(found: Compared, match: Match, folder: Path) -> Plot | None:
         axes.set_yticks(range(len(rows)), [f"{row.name}  ({row.note})" for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.axvline(0.0, color=GREY, linestyle=":", linewidth=1.2)
-        axes.set_xlabel("difference of the ROC-AUCs, with its interval (grey: not told apart)")
-        axes.set_title(f"left: {found.first.name} is better, right: {match.second.name}")
+        axes.set_xlabel(
+            "ROC-AUC of 2 less that of 1, with its interval\ngrey: not told apart; left: 1 is better; right: 2"
+        )
+        axes.set_title(f"1: {found.first.name}\n2: {match.second.name}", fontsize=11)
         explain_marks(axes, rows)
         number = found.matches.index(match) + 1
         return Plot(f"gain-{number}", "Difference of the AUCs", save(figure, folder, f"gain-{number}")[1])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_detector._version import __version__
-from deepfake_detector.training.bench.page import write_page
+from deepfake_detector.training.bench.page import bare, write_page
 from deepfake_detector.training.bench.reactions import CLEAN, Reaction, StressedPart, worst
 from deepfake_detector.training.bench.robustness import Robustness
 from deepfake_detector.training.bench.robustness_plots import draw
@@ -61,7 +61,7 @@ def summary(found: Robustness) -> list[str]:
         case, part = max(losses, key=lambda pair: pair[0].loss.value or 0.0)
         sentences.append(
             f"The set that suffers most is {part.name}: {case.words} takes its AUC from "
-            f"{_short(part.clean.roc_auc)} to {_short(case.roc_auc)}."
+            f"{bare(part.clean.roc_auc)} to {bare(case.roc_auc)}."
         )
     lost = max(total.changed, key=lambda one: one.lost)
     if lost.lost:
@@ -101,10 +101,6 @@ def _alarms(total: StressedPart) -> list[str]:
         f"False alarms rise most with {case.words}: {said_rate(case.fpr)} of the reals are called fake, of the "
         f"unchanged ones {said_rate(clean)}."
     ]
-
-
-def _short(estimate: Estimate) -> str:
-    return "–" if estimate.value is None else f"{estimate.value:.3f}"
 
 
 def _write_json(found: Robustness, file: Path) -> None:

@@ -11,11 +11,13 @@ from deepfake_detector.core.errors import DataError
 from deepfake_detector.core.types import SHIPPED_POINTS, Kind, OperatingPoint, Verdict
 from deepfake_detector.training.data.samples import Label, Sample, Split
 from deepfake_detector.training.evaluate import write
-from deepfake_detector.training.evaluation import Evaluation, Settings, assess_predictions
+from deepfake_detector.training.evaluation import Evaluation, Settings, assess_predictions, doubts
 from deepfake_detector.training.evaluation_files import card_metrics
 from deepfake_detector.training.evaluation_report import percent, summary
 from deepfake_detector.training.intervals import Resampling
-from deepfake_detector.training.predict import Answer, Prediction
+from deepfake_detector.training.predict import Answer, Prediction, bounds
+from deepfake_detector.training.selective import risk_coverage
+from deepfake_detector.verdict.decide import face_verdict
 
 FEW = Settings(resampling=Resampling(resamples=20))
 
@@ -109,6 +111,23 @@ def test_sets_used_for_selection_stay_out_of_the_sum(predictions, calibration):
     total = assess_predictions(predictions, calibration, everything).total
     assert total.metrics.fake == 75
     assert total.used_for_selection
+
+
+def test_the_band_that_ships_lies_on_the_risk_coverage_curve(predictions, calibration):
+    """What lies in the band is doubted most, so that answering all others is a point of the curve."""
+    limits = bounds(calibration, OperatingPoint.FPR5)
+    said = [
+        replace(one, answer=replace(one.answer, verdict=face_verdict(one.answer.logit, True, limits)))
+        for one in predictions
+        if one.answer
+    ]
+    found = doubts(said, limits)
+    coverage, risk = risk_coverage(found)
+    given = found.given.mean()
+    assert 0.5 < given < 1.0
+    at = np.argmin(np.abs(coverage - given))
+    assert coverage[at] == pytest.approx(given)
+    assert risk[at] == pytest.approx(found.wrong[found.given].mean())
 
 
 def test_mean_over_sets_counts_each_set_once(figures):

@@ -221,3 +221,8 @@ def test_a_log_without_numbers_is_refused(tmp_path, content):
 def test_a_missing_log_is_refused(tmp_path):
     with pytest.raises(DataError, match="cannot read the training log"):
         plots.training_curves(tmp_path / "none.csv", tmp_path)
+
+
+def test_an_interval_below_zero_is_not_written_with_two_dashes():
+    assert curve_plots.said(Estimate(-0.02, -0.05, 0.01)) == "-0.020 (-0.050 to 0.010)"
+    assert curve_plots.said(Estimate(0.5, 0.4, 0.6)) == "0.500 (0.400–0.600)"

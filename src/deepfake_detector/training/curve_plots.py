@@ -205,7 +205,7 @@ def _mark(axes: Axes, thresholds: Sequence[OperatingThreshold]) -> None:
 
 
 def said(estimate: Estimate) -> str:
-    """A figure with its interval in words for a legend or a table: ``0.951 (0.931–0.968)``, ``-0.020 (-0.051 to 0.010)``."""
+    """A figure with its interval for a legend or a table: ``0.951 (0.931–0.968)``, ``-0.020 (-0.051 to 0.010)``."""
     if estimate.value is None:
         return "–"
     if estimate.low is None or estimate.high is None:

@@ -18,6 +18,7 @@ from deepfake_detector.training.people import PeopleRate, people_rates
 from deepfake_detector.training.predict import Answer, Prediction, bounds
 from deepfake_detector.training.selective import Answered, Selective, measure_selective
 from deepfake_detector.training.uncalibrated import Uncalibrated, measure_uncalibrated
+from deepfake_detector.verdict.decide import Bounds
 
 ALL = "all"
 
@@ -163,15 +164,15 @@ class _Measure:
 
     def __call__(self, scope: str, predictions: Sequence[Prediction], set_: str = "", method: str = "") -> Part:
         scored, resampling = scored_set(predictions), self._settings.resampling
-        threshold = self._limits[self._settings.point].fake_from
+        limits = self._limits[self._settings.point]
         return Part(
             scope=scope,
             set=set_,
             method=method,
             used_for_selection=bool({one.sample.set for one in predictions} & set(self._settings.used_for_selection)),
-            metrics=None if scored is None else measure(scored, threshold, resampling),
+            metrics=None if scored is None else measure(scored, limits.fake_from, resampling),
             points=() if scored is None else self._points(scored),
-            selective=None if scored is None else measure_selective(doubts(predictions, threshold), resampling),
+            selective=None if scored is None else measure_selective(doubts(predictions, limits), resampling),
             uncalibrated=None if scored is None else measure_uncalibrated(raw_set(predictions), resampling),
             real=_verdicts([one for one in predictions if one.sample.label is Label.REAL]),
             fake=_verdicts([one for one in predictions if one.sample.label is Label.FAKE]),
@@ -212,15 +213,19 @@ def raw_set(predictions: Sequence[Prediction]) -> ScoredSet:
     return ScoredSet.of(labels, [answer.raw_logit for _, answer in known], [group(one) for one, _ in known])
 
 
-def doubts(predictions: Sequence[Prediction], threshold: float) -> Answered:
-    """What the risk–coverage curve takes; there must be an answer."""
+def doubts(predictions: Sequence[Prediction], limits: Bounds) -> Answered:
+    """What the risk–coverage curve takes; there must be an answer.
+
+    Doubt is greatest in the middle of the band that is called uncertain, so that the band that ships lies on the curve.
+    """
+    middle = (limits.fake_from + limits.real_below) / 2.0
     known = answered(predictions)
     logits = np.array([answer.logit for _, answer in known])
     fake = np.array([one.sample.label is Label.FAKE for one, _ in known])
     judged = np.array([not answer.issues for _, answer in known])
     return Answered(
-        wrong=(logits >= threshold) != fake,
-        confidence=np.where(judged, np.abs(logits - threshold), -1.0),
+        wrong=(logits >= limits.fake_from) != fake,
+        confidence=np.where(judged, np.abs(logits - middle), -1.0),
         given=np.array([answer.verdict in (Verdict.REAL, Verdict.FAKE) for _, answer in known]),
         groups=np.unique([group(one) for one, _ in known], return_inverse=True)[1],
     )

@@ -22,7 +22,7 @@ from deepfake_detector.training.evaluation import Evaluation, Part, doubts, raw_
 from deepfake_detector.training.intervals import Estimate
 from deepfake_detector.training.plot_style import look, save
 from deepfake_detector.training.plots import RateRow, SetRow, confusion_matrix, people_rates, set_aucs, set_rates
-from deepfake_detector.training.predict import Prediction
+from deepfake_detector.training.predict import Prediction, bounds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +74,7 @@ def _figures(evaluation: Evaluation) -> list[tuple[str, str, Figure | None]]:
         ("roc", "ROC curve", roc(scored, found.roc_auc, thresholds, settings.resampling)),
         ("precision_recall", "Precision over recall", precision_recall(scored, found.average_precision)),
         ("reliability", "Share of fakes over probability", _reliability(chosen, total)),
-        ("risk_coverage", "Error over the share of pictures that is answered", _risk_coverage(chosen, total)),
+        ("risk_coverage", "Error over the share of pictures that is answered", _risk_coverage(chosen, evaluation)),
         ("set_aucs", "ROC-AUC of each set", set_aucs(sets)),
         ("set_rates", "Share called fake in each set", called_fake),
         ("scores", "Histogram of the scores of each class", histogram(scored, thresholds, band)),
@@ -90,10 +90,12 @@ def _reliability(predictions: Sequence[Prediction], total: Part) -> Figure | Non
     return reliability(scored, total.metrics.figures.ece, raw_set(predictions), total.uncalibrated.ece)
 
 
-def _risk_coverage(predictions: Sequence[Prediction], total: Part) -> Figure | None:
-    if total.metrics is None or total.selective is None:
+def _risk_coverage(predictions: Sequence[Prediction], evaluation: Evaluation) -> Figure | None:
+    found = evaluation.figures.total.selective
+    if found is None:
         return None
-    return risk_and_coverage(doubts(predictions, total.metrics.threshold), total.selective)
+    limits = bounds(evaluation.card.calibration, evaluation.settings.point)
+    return risk_and_coverage(doubts(predictions, limits), found)
 
 
 def _people(evaluation: Evaluation) -> list[SetRow]:

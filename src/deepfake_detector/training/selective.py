@@ -29,7 +29,7 @@ class Selective:
 class Answered:
     """N scored pictures: whether the answer at the threshold is wrong, how sure it is, and whether it is given.
 
-    ``confidence`` is the distance of the calibrated logit from the threshold; −1 for a face that cannot be judged.
+    ``confidence`` is how far the calibrated logit lies from where doubt is greatest; −1: the face cannot be judged.
     """
 
     wrong: NDArray[np.bool_]

@@ -142,8 +142,8 @@ def check_families(config: TrainConfig, samples: Sequence[Sample]) -> None:
     """Raises ConfigError unless there are two families of sets that exist, and a network that has seen none of them."""
     if config.join is not None:
         raise ConfigError(
-            "this config joins networks that are trained already and have seen the sets to be left out; give the config "
-            "of a branch"
+            "this config joins networks that are trained already and have seen the sets to be left out; give the "
+            "config of a branch"
         )
     if len(config.families) < 2:
         raise ConfigError(

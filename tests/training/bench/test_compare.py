@@ -1,5 +1,7 @@
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -246,3 +248,12 @@ def test_runs_that_split_the_data_differently_are_not_compared(faces, tiny_model
 def test_two_detectors_are_needed(faces):
     with pytest.raises(DataError, match="at least two"):
         bench_compare(faces, ["a.csv"])
+
+
+def test_the_bench_is_there_without_tensorflow():
+    modules = ", ".join(f"deepfake_detector.cli.bench_{name}" for name in ("robustness", "compare", "sources"))
+    code = (
+        f"import sys, {modules}; print(sorted({{'tensorflow', 'keras', 'matplotlib', 'sklearn'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

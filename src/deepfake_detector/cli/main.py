@@ -62,7 +62,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 # A name of two words is a command of a group.
-GROUPS = {"bench": "Put models to the test: changed pictures, other detectors, other sources."}
+GROUPS = {"bench": "Put models to the test, and against each other."}
 
 
 class LazyGroup(TyperGroup):

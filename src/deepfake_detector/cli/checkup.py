@@ -42,6 +42,7 @@ EXTRAS = {
         "tensorboard": "tensorboard",
     },
     "heic": {"pillow-heif": "pillow_heif"},
+    "provenance": {"c2pa-python": "c2pa"},
     "twins": {"ncnn": "ncnn"},
 }
 """Extra → what it brings, as above."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,15 @@ def say_version(asked: bool) -> None:
     if asked:
         print(f"deepfake-detector {__version__}")
         raise typer.Exit(ExitCode.OK)
+
+
+def typed_command() -> str | None:
+    """The command line that runs, quoted so that it can be typed again in a shell; None outside of one."""
+    from click import get_current_context
+
+    context = get_current_context(silent=True)
+    arguments = None if context is None else context.find_root().obj
+    return None if arguments is None else shlex.join(("deepfake", *arguments))
 
 
 def console(stream: TextIO) -> Console:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from deepfake_detector.cli import detect_options as options
-from deepfake_detector.cli.console import console, progress, show_note
+from deepfake_detector.cli.console import console, progress, show_note, typed_command
 from deepfake_detector.cli.detect_options import Format, Outputs, Point, one_format, own_threshold
 from deepfake_detector.cli.exitcodes import Finding, exit_code, parse_fail_on
 
@@ -36,6 +36,8 @@ def detect(
     thresholds: options.Thresholds = None,
     prior: options.Prior = 0.5,
     all_faces: options.AllFaces = False,
+    explain: options.Explain = False,
+    trust_anchors: options.TrustAnchors = None,
     threads: options.Threads = 0,
     fail_on: options.FailOn = options.ALL,
     version: options.Version = False,
@@ -53,7 +55,9 @@ def detect(
 
     own = own_threshold(thresholds, operating_point)
     point = OperatingPoint.OWN if own else OperatingPoint((operating_point or Point.FPR5).value)
-    settings = AnalysisSettings(point, prior, all_faces, threads, own_threshold=own)
+    settings = AnalysisSettings(
+        point, prior, all_faces, threads, explain=explain, trust_anchors=trust_anchors, own_threshold=own
+    )
     detector = Detector(model, settings)
     items = tuple(expand(paths, limits=settings.limits))
     raise typer.Exit(exit_code(_analyse(detector, items, settings, outputs), counted))
@@ -96,7 +100,7 @@ def _sinks(stack: ExitStack, detector: Detector, outputs: Outputs, expected: int
     from deepfake_detector.cli.model_summary import model_summary
     from deepfake_detector.cli.sinks import HtmlOptions, html_file, output_folder, stdout_sink
 
-    html = HtmlOptions(model_summary(detector.bundle.card), expected, detector.settings.limits)
+    html = HtmlOptions(model_summary(detector.bundle.card), expected, detector.settings.limits, typed_command())
     sinks = [stack.enter_context(stdout_sink(outputs.stdout, sys.stdout))]
     if outputs.html is not None:
         sinks.append(stack.enter_context(html_file(outputs.html, html)))

@@ -190,6 +190,24 @@ AllFaces = Annotated[
     bool,
     typer.Option("--all-faces", rich_help_panel=ANALYSIS, help="Let small background faces count for the picture."),
 ]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        rich_help_panel=ANALYSIS,
+        help="Add heat maps, reasons, cautions and the file's provenance to JSON and HTML; the answers stay the same.",
+    ),
+]
+TrustAnchors = Annotated[
+    Path | None,
+    typer.Option(
+        "--trust-anchors",
+        metavar="FILE.pem",
+        dir_okay=False,
+        rich_help_panel=ANALYSIS,
+        help="Certificates of signers whose C2PA manifests count as trusted.",
+    ),
+]
 Threads = Annotated[
     int,
     typer.Option("--threads", min=0, rich_help_panel=ANALYSIS, help="Threads for each network; 0 chooses by itself."),

@@ -20,6 +20,11 @@ DEBUG_VARIABLE = "DEEPFAKE_DEBUG"
 # name → (module, function, help). Nothing here is imported before the command is called.
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "detect": ("deepfake_detector.cli.detect", "detect", "Say of pictures whether a face in them is fake."),
+    "explain": (
+        "deepfake_detector.cli.explain",
+        "explain",
+        "Show why: heat maps, a case report, forensic views of one picture.",
+    ),
     "calibrate": (
         "deepfake_detector.cli.calibrate",
         "calibrate",
@@ -128,7 +133,7 @@ def deepfake(
 def main(arguments: Sequence[str]) -> int:
     """Run one command line (without the program's name) and return its exit code; nothing is raised."""
     try:
-        typer.main.get_command(app).main(args=list(arguments), prog_name="deepfake")
+        typer.main.get_command(app).main(args=list(arguments), prog_name="deepfake", obj=tuple(arguments))
         sys.stdout.flush()
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.OK

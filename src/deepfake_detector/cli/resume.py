@@ -125,6 +125,7 @@ class ResumeFile:
             ("all faces", decision.all_faces, here.all_faces),
             ("false-positive rate", decision.fpr, here.fpr),
             ("threshold", decision.threshold, self._threshold(decision.faces)),
+            ("explanation", report.provenance is not None, here.explain),
         )
         for name, then, now in then_and_now:
             if then != now and not _close(then, now):

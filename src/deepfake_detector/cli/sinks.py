@@ -13,11 +13,16 @@ from deepfake_detector.cli.answers import Answer
 from deepfake_detector.cli.console import print_table
 from deepfake_detector.cli.detect_options import FOLDER_FILES, Format
 from deepfake_detector.core.errors import ConfigError, DeepfakeDetectorError
+from deepfake_detector.core.explanation import CloseUp
 from deepfake_detector.core.settings import Limits
-from deepfake_detector.core.types import Failure
+from deepfake_detector.core.types import Failure, ImageArray, Report
 from deepfake_detector.media.image import load_image
 from deepfake_detector.report.html import HtmlReport, ModelSummary
+from deepfake_detector.report.picture_view import CLOSE_UP_SIDE
 from deepfake_detector.report.table import csv_header, csv_row, result_table, table_row
+
+MOST_CLOSE_UPS = 8
+"""Faces that a report shows from near; the answers of the others are in its table."""
 
 
 class Sink(Protocol):
@@ -89,29 +94,44 @@ class TableRows:
 
 @dataclass(frozen=True, slots=True)
 class HtmlPictures:
-    """Opens each picture again, to show it in the report."""
+    """Opens each picture again, to show it in the report, with a close-up of the faces that have a heat map."""
 
     report: HtmlReport
     limits: Limits
 
     def add(self, answer: Answer) -> None:
         """Add one picture; one that has gone since it was analysed is left out, its answer is not."""
-        image = None
+        image, shown = None, []
         if not isinstance(answer.outcome, Failure):
             try:
                 image = load_image(answer.item.source, self.limits).pixels
+                shown = close_ups(answer.outcome, image)
             except DeepfakeDetectorError:
                 image = None
-        self.report.add(answer.outcome, image)
+        self.report.add(answer.outcome, image, shown)
+
+
+def close_ups(report: Report, image: ImageArray) -> list[CloseUp]:
+    """The first faces of a picture, each with its heat map; none where no explanation was asked for."""
+    maps = [face.heatmap for face in report.faces[:MOST_CLOSE_UPS]]
+    if not any(maps):
+        return []
+    from deepfake_detector.explain.overlay import close_up
+
+    return [close_up(image, heatmap, CLOSE_UP_SIDE) for heatmap in maps if heatmap is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class HtmlOptions:
-    """What an HTML report needs to know beforehand: the model, the number of inputs, the limits for pictures."""
+    """What an HTML report needs to know beforehand.
+
+    The model, the number of inputs, the limits for pictures, and the command that makes the same report again.
+    """
 
     model: ModelSummary
     expected: int
     limits: Limits
+    command: str | None = None
 
 
 @contextmanager
@@ -138,7 +158,7 @@ def html_file(path: Path, options: HtmlOptions) -> Iterator[Sink]:
     """A report at ``path``, written when the block ends well. Raises ConfigError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        report = HtmlReport(path, options.model, options.expected, datetime.now(UTC))
+        report = HtmlReport(path, options.model, options.expected, datetime.now(UTC), options.command)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import OperatingPoint
@@ -38,8 +39,9 @@ class AnalysisSettings:
     """How to analyse.
 
     ``prior`` is the share of fakes expected among the inputs, 0–1 exclusive; it moves ``p_fake`` and not the
-    verdict. ``threads`` is for each ONNX session; 0 lets ONNX Runtime choose. ``own_threshold`` goes with the
-    operating point OWN, and with no other.
+    verdict. ``threads`` is for each ONNX session; 0 lets ONNX Runtime choose. ``explain`` adds heat maps, cautions and
+    provenance to the report, and changes nothing else in it; ``trust_anchors`` is a PEM file with the certificates that
+    make the signer of a C2PA manifest trusted. ``own_threshold`` goes with the operating point OWN, and with no other.
     """
 
     operating_point: OperatingPoint = OperatingPoint.FPR5
@@ -47,6 +49,8 @@ class AnalysisSettings:
     all_faces: bool = False
     threads: int = 0
     limits: Limits = field(default_factory=Limits)
+    explain: bool = False
+    trust_anchors: Path | None = None
     own_threshold: OwnThreshold | None = None
 
     @property

@@ -9,12 +9,15 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfake_detector.core.explanation import Caution, Explanation, Heatmap
+from deepfake_detector.core.provenance import Provenance
+
 ImageArray = NDArray[np.uint8]
 """A picture: uint8, shape (height, width, 3), RGB, upright, values 0–255."""
 
 FloatArray = NDArray[np.float32]
 
-REPORT_SCHEMA_VERSION = "1.0"
+REPORT_SCHEMA_VERSION = "1.1"
 
 
 class Verdict(StrEnum):
@@ -181,7 +184,8 @@ class Face:
     """One face in a report.
 
     ``logit`` is the network's raw fake logit; ``p_fake`` the calibrated probability, 0–1, at the report's prior;
-    ``considered`` is False for background faces that the picture's verdict leaves out.
+    ``considered`` is False for background faces that the picture's verdict leaves out. ``heatmap`` and
+    ``explanation`` are there only where an explanation was asked for.
     """
 
     box: Box
@@ -193,6 +197,8 @@ class Face:
     verdict: Verdict
     kind: Kind | None = None
     considered: bool = True
+    heatmap: Heatmap | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +244,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answer for one picture. ``timings`` are seconds per stage; ``p_fake`` is None only where no face is found."""
+    """The answer for one picture. ``timings`` are seconds per stage; ``p_fake`` is None only where no face is found.
+
+    ``cautions`` and ``provenance`` are there only where an explanation was asked for; neither changes the verdict.
+    """
 
     input: InputInfo
     model: ModelInfo
@@ -249,6 +258,8 @@ class Report:
     faces: tuple[Face, ...] = ()
     warnings: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    cautions: tuple[Caution, ...] = ()
+    provenance: Provenance | None = None
     schema_version: str = REPORT_SCHEMA_VERSION
 
 

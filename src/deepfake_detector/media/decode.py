@@ -91,6 +91,19 @@ def decode_bytes(data: bytes, name: str, limits: Limits) -> Decoded:
     return Decoded(pixels, format_name, tuple(notes))
 
 
+@contextmanager
+def header_of(data: bytes, name: str) -> Iterator[Image.Image]:
+    """A picture file that is opened and not decoded, for what it says beside its pixels.
+
+    Raises as ``decode_bytes`` does, also for what Pillow raises inside of the block.
+    """
+    format_name = sniff(data)
+    if format_name is None:
+        raise UnsupportedFormatError(f"{name} is not a picture of a format that is opened here")
+    with _errors_in_words(name, format_name), guarded(), _open(data, format_name) as image:
+        yield image
+
+
 def decode_image(image: Image.Image, name: str, limits: Limits) -> Decoded:
     """The same for a picture that the caller opened with Pillow, of whatever format; the frame that it stands on."""
     notes: list[str] = []

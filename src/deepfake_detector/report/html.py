@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from deepfake_detector._version import __version__
+from deepfake_detector.core.explanation import CloseUp
 from deepfake_detector.core.types import REPORT_SCHEMA_VERSION, ImageArray, Outcome
 from deepfake_detector.report.picture_view import embed, picture_view
-from deepfake_detector.report.text import LIMITS
+from deepfake_detector.report.text import LIMITS, printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -87,24 +88,30 @@ class HtmlReport:
     """Writes a report picture by picture; the file appears whole when ``close`` is called, or not at all.
 
     ``expected`` is the number of inputs: above 50 of them, thumbnails are embedded in place of pictures. Memory
-    stays flat, since what was added waits in temporary files.
+    stays flat, since what was added waits in temporary files. ``command`` is what to type to get the same again.
     """
 
-    def __init__(self, target: Path, model: ModelSummary | None, expected: int, created: datetime) -> None:
+    def __init__(
+        self, target: Path, model: ModelSummary | None, expected: int, created: datetime, command: str | None = None
+    ) -> None:
         self._target = target
         self._model = model
         self._created = created
+        self._command = command
         self._many = expected > 1
         self._thumbnails = expected > THUMBNAILS_ABOVE
         self._counts: Counter[str] = Counter()
         self._rows = _spool()
         self._pictures = _spool()
 
-    def add(self, outcome: Outcome, image: ImageArray | None) -> None:
-        """Add one input; ``image`` is the upright RGB picture (H, W, 3), or None where there is nothing to show."""
+    def add(self, outcome: Outcome, image: ImageArray | None, close_ups: Sequence[CloseUp] = ()) -> None:
+        """Add one input; ``image`` is the upright RGB picture (H, W, 3), or None where there is nothing to show.
+
+        ``close_ups`` are those of its first faces, in their order.
+        """
         side = THUMBNAIL_SIDE if self._thumbnails else PICTURE_SIDE
         embedded = None if image is None else embed(image, side)
-        view = picture_view(self._counts.total() + 1, outcome, embedded)
+        view = picture_view(self._counts.total() + 1, outcome, embedded, close_ups)
         self._counts[view.css] += 1
         values = {name: getattr(view, name) for name in view.__slots__}
         self._pictures.write(_environment().get_template("picture.html.j2").render(values))
@@ -138,30 +145,31 @@ class HtmlReport:
         shutil.copyfileobj(spool, stream)
 
     def _page(self) -> str:
-        style = _style()
-        digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
         created = self._created.astimezone(UTC)
-        return (
-            _environment()
-            .get_template("page.html.j2")
-            .render(
-                title="Deepfake report",
-                style=_safe(style),
-                style_hash=digest,
-                created=f"{created:%Y-%m-%d %H:%M} UTC",
-                created_iso=created.isoformat(timespec="seconds"),
-                tool_version=__version__,
-                schema_version=REPORT_SCHEMA_VERSION,
-                python_version=platform.python_version(),
-                model=self._model,
-                limits=LIMITS,
-                counts=[Count(css, self._counts[css], words) for css, words in _COUNT_WORDS if self._counts[css]],
-                many=self._many,
-                thumbnails=self._thumbnails,
-                rows_mark=_safe(_ROWS_MARK),
-                pictures_mark=_safe(_PICTURES_MARK),
-            )
+        return render(
+            "page.html.j2",
+            title="Deepfake report",
+            created=f"{created:%Y-%m-%d %H:%M} UTC",
+            created_iso=created.isoformat(timespec="seconds"),
+            tool_version=__version__,
+            schema_version=REPORT_SCHEMA_VERSION,
+            python_version=platform.python_version(),
+            command=None if self._command is None else printable(self._command),
+            model=self._model,
+            limits=LIMITS,
+            counts=[Count(css, self._counts[css], words) for css, words in _COUNT_WORDS if self._counts[css]],
+            many=self._many,
+            thumbnails=self._thumbnails,
+            rows_mark=_safe(_ROWS_MARK),
+            pictures_mark=_safe(_PICTURES_MARK),
         )
+
+
+def render(template: str, **values: object) -> str:
+    """A page of this package with its style sheet, which the page's own policy allows by its hash."""
+    style = _style()
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    return _environment().get_template(template).render(style=_safe(style), style_hash=digest, **values)
 
 
 def _spool() -> IO[str]:

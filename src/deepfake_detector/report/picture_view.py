@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deepfake_detector.core.explanation import CloseUp
 from deepfake_detector.core.types import Decision, Face, Failure, ImageArray, InputInfo, Outcome, Report
 from deepfake_detector.report.table import seconds
 from deepfake_detector.report.text import (
@@ -18,8 +19,10 @@ from deepfake_detector.report.text import (
     sentence,
     threshold_sentence,
 )
+from deepfake_detector.report.words import MAP_WORDS, caution_sentences, face_words, provenance_sentences
 
 NO_NAME = "picture without a name"
+CLOSE_UP_SIDE = 360
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,19 @@ class FaceView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReasonView:
+    """Why a face has its score: itself, its map with the end of the scale, and sentences."""
+
+    number: int
+    plain: Embedded | None
+    overlay: Embedded | None
+    scale: Embedded | None
+    limit: str
+    method: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """A name and its words."""
 
@@ -103,7 +119,9 @@ class PictureView:
     boxes: Sequence[BoxView] = ()
     scale: ScaleView | None = None
     faces: Sequence[FaceView] = ()
+    reasons: Sequence[ReasonView] = ()
     warnings: Sequence[str] = ()
+    provenance: Sequence[str] = ()
     threshold: str = ""
     facts: Sequence[Fact] = ()
 
@@ -120,8 +138,10 @@ def embed(image: ImageArray, max_side: int) -> Embedded:
     return Embedded(f"data:image/jpeg;base64,{coded}", picture.width, picture.height)
 
 
-def picture_view(number: int, outcome: Outcome, picture: Embedded | None) -> PictureView:
-    """The view of one input; ``picture`` is None where it is not to be shown."""
+def picture_view(
+    number: int, outcome: Outcome, picture: Embedded | None, close_ups: Sequence[CloseUp] = ()
+) -> PictureView:
+    """The view of one input; ``picture`` is None where it is not to be shown, ``close_ups`` are of its first faces."""
     if isinstance(outcome, Failure):
         return _failure_view(number, outcome)
     css = outcome.verdict.value
@@ -139,7 +159,9 @@ def picture_view(number: int, outcome: Outcome, picture: Embedded | None) -> Pic
         boxes=[_box(at, face, outcome.input) for at, face in enumerate(outcome.faces, 1)],
         scale=None if outcome.p_fake is None else _scale(outcome.p_fake, outcome.decision),
         faces=[_face(at, face) for at, face in enumerate(outcome.faces, 1)],
-        warnings=[printable(warning) for warning in outcome.warnings],
+        reasons=_reasons(outcome, close_ups),
+        warnings=[*(printable(warning) for warning in outcome.warnings), *caution_sentences(outcome)],
+        provenance=provenance_sentences(outcome.provenance),
         threshold="" if outcome.p_fake is None else threshold_sentence(outcome.decision),
         facts=_facts(outcome),
     )
@@ -223,6 +245,27 @@ def _face(number: int, face: Face) -> FaceView:
         probability=percent(face.p_fake),
         note="; ".join((*kind, *face_reasons(face), size)),
     )
+
+
+def _reasons(report: Report, close_ups: Sequence[CloseUp]) -> list[ReasonView]:
+    """For each face that has a close-up or a sentence."""
+    found = []
+    for index, face in enumerate(report.faces):
+        words = face_words(face, report.decision)
+        shown = close_ups[index] if index < len(close_ups) else None
+        if shown is not None or words:
+            found.append(
+                ReasonView(
+                    number=index + 1,
+                    plain=None if shown is None else embed(shown.plain, CLOSE_UP_SIDE),
+                    overlay=None if shown is None else embed(shown.overlay, CLOSE_UP_SIDE),
+                    scale=None if shown is None else embed(shown.scale, CLOSE_UP_SIDE),
+                    limit="" if shown is None else f"{shown.limit:.3g}",
+                    method="" if shown is None else MAP_WORDS[shown.method],
+                    words=words,
+                )
+            )
+    return found
 
 
 def _facts(report: Report) -> list[Fact]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import (
@@ -25,22 +25,27 @@ from deepfake_detector.core.types import (
     Report,
     Verdict,
 )
+from deepfake_detector.report.explanation_schema import (
+    CautionRecord,
+    ExplanationRecord,
+    HeatmapRecord,
+    Part,
+    ProvenanceRecord,
+    Share,
+    caution,
+    explanation,
+    heatmap,
+    provenance,
+)
 from deepfake_detector.report.text import encodable
 
 SCHEMA_ID = f"urn:deepfake-detector:schema:answer:{REPORT_SCHEMA_VERSION}"
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 XY = tuple[float, float]
 
 
-class _Record(BaseModel):
-    """Unknown keys are ignored when read, so that a file of a later 1.x version still opens."""
-
-    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
-
-
-class LandmarksRecord(_Record):
+class LandmarksRecord(Part):
     """Five points [x, y] in pixels of the upright picture; left and right as the viewer sees them."""
 
     left_eye: XY
@@ -50,7 +55,7 @@ class LandmarksRecord(_Record):
     right_mouth: XY
 
 
-class QualityRecord(_Record):
+class QualityRecord(Part):
     """How well a face can be judged."""
 
     size: float = Field(description="Shorter side of the face box in pixels.")
@@ -59,7 +64,7 @@ class QualityRecord(_Record):
     issues: tuple[QualityIssue, ...] = Field(description="Named reasons against judging the face; empty if none.")
 
 
-class FaceRecord(_Record):
+class FaceRecord(Part):
     """One face of a picture."""
 
     box: tuple[float, float, float, float] = Field(
@@ -73,9 +78,11 @@ class FaceRecord(_Record):
     verdict: Verdict
     kind: Kind | None = Field(description="Kind of fake; only with the verdict `fake`.")
     considered: bool = Field(description="False for background faces, which the picture's verdict leaves out.")
+    heatmap: HeatmapRecord | None = Field(default=None, description="Null unless an explanation was asked for.")
+    explanation: ExplanationRecord | None = Field(default=None, description="Null unless it was asked for.")
 
 
-class DecisionRecord(_Record):
+class DecisionRecord(Part):
     """How the picture's verdict came about."""
 
     operating_point: OperatingPoint = Field(description="Share of real pictures that may be called fake.")
@@ -87,7 +94,7 @@ class DecisionRecord(_Record):
     all_faces: bool = Field(description="True if background faces count for the picture's verdict.")
 
 
-class InputRecord(_Record):
+class InputRecord(Part):
     """What was analysed; sizes are of the upright picture, in pixels."""
 
     sha256: Sha256
@@ -97,7 +104,7 @@ class InputRecord(_Record):
     height: int = Field(ge=0)
 
 
-class ModelRecord(_Record):
+class ModelRecord(Part):
     """Which model answered."""
 
     name: str
@@ -106,7 +113,7 @@ class ModelRecord(_Record):
     license: str = Field(description="Terms of the weights.")
 
 
-class AnalysedRecord(_Record):
+class AnalysedRecord(Part):
     """The answer for a picture that was analysed."""
 
     path: str | None = Field(description="As given; `-` for standard input; null for pictures that have no path.")
@@ -118,25 +125,32 @@ class AnalysedRecord(_Record):
     input: InputRecord
     model: ModelRecord
     warnings: tuple[str, ...]
+    cautions: tuple[CautionRecord, ...] = Field(
+        default=(), description="Named reasons to trust the score less; only looked for with an explanation."
+    )
+    provenance: ProvenanceRecord | None = Field(
+        default=None,
+        description="What the file claims of its own origin, never part of the score; null unless it was asked for.",
+    )
     timings: dict[str, float] = Field(description="Seconds per stage.")
     error: None = None
     schema_version: str = Field(pattern=r"^1\.\d+$")
 
 
-class ErrorRecord(_Record):
+class ErrorRecord(Part):
     """Why an input has no answer."""
 
     code: str = Field(description="Stable word, such as `damaged` or `unsupported_format`.")
     message: str = Field(description="What was got and what to do.")
 
 
-class FailedInputRecord(_Record):
+class FailedInputRecord(Part):
     """What is known of an input that could not be analysed."""
 
     sha256: Sha256 | None
 
 
-class FailedRecord(_Record):
+class FailedRecord(Part):
     """The answer for an input that could not be analysed."""
 
     path: str | None = Field(description="As given; `-` for standard input; null for pictures that have no path.")
@@ -188,6 +202,8 @@ def to_record(outcome: Outcome) -> Record:
         input=InputRecord.model_validate(info, from_attributes=True),
         model=ModelRecord.model_validate(outcome.model, from_attributes=True),
         warnings=tuple(encodable(warning) for warning in outcome.warnings),
+        cautions=tuple(CautionRecord.model_validate(entry, from_attributes=True) for entry in outcome.cautions),
+        provenance=ProvenanceRecord.of(outcome.provenance),
         timings=dict(outcome.timings),
         schema_version=outcome.schema_version,
     )
@@ -206,6 +222,8 @@ def from_record(record: Record) -> Outcome:
         decision=Decision(**dict(record.decision)),
         faces=tuple(_face(face) for face in record.faces),
         warnings=record.warnings,
+        cautions=tuple(caution(entry) for entry in record.cautions),
+        provenance=provenance(record.provenance),
         timings=dict(record.timings),
         schema_version=record.schema_version,
     )
@@ -247,6 +265,8 @@ def _face_record(face: Face) -> FaceRecord:
         verdict=face.verdict,
         kind=face.kind,
         considered=face.considered,
+        heatmap=HeatmapRecord.of(face.heatmap),
+        explanation=ExplanationRecord.of(face.explanation),
     )
 
 
@@ -261,4 +281,6 @@ def _face(record: FaceRecord) -> Face:
         verdict=record.verdict,
         kind=record.kind,
         considered=record.considered,
+        heatmap=heatmap(record.heatmap),
+        explanation=explanation(record.explanation),
     )

@@ -15,7 +15,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -43,11 +43,13 @@ from deepfake_detector.core.types import (
     Report,
     Scores,
 )
+from deepfake_detector.explain.maps import MapMaker
 from deepfake_detector.faces.align import crop
 from deepfake_detector.faces.find import Finder, find_faces
 from deepfake_detector.faces.mtcnn import MtcnnFinder
 from deepfake_detector.faces.quality import assess
 from deepfake_detector.media.image import ImageSource, load_image, read_file
+from deepfake_detector.pipeline.explainer import Explainer, Prepared
 from deepfake_detector.scoring.bundle import Bundle, load_bundle
 from deepfake_detector.scoring.calibration import Logits, calibrated_logit, p_fake
 from deepfake_detector.scoring.own_threshold import own_threshold_warning, threshold_curve, uncertain_band
@@ -64,8 +66,10 @@ class Detector:
         report = Detector().analyze("photo.jpg")
 
     ``model`` is a shipped model's name, a bundle's folder, an open bundle, or None for the default model.
-    ``finder`` replaces the face finder that comes with the package. One detector may be used by many threads at once.
-    Raises ModelError where the model cannot be used, ThresholdModelError where a threshold was set for another one.
+    ``finder`` replaces the face finder that comes with the package, ``map_maker`` the way in which heat maps are made
+    where the settings ask for explanations. One detector may be used by many threads at once. Raises ModelError where
+    the model cannot be used, ThresholdModelError where a threshold was set for another one, ConfigError for trust
+    anchors that cannot be read.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Detector:
         settings: AnalysisSettings | None = None,
         *,
         finder: Finder | None = None,
+        map_maker: MapMaker | None = None,
     ) -> None:
         self.bundle = model if isinstance(model, Bundle) else load_bundle(model)
         self.settings = settings or AnalysisSettings()
@@ -82,6 +87,7 @@ class Detector:
         # A network that looks at whole pictures needs no faces.
         looks_at_faces = self._crop_rule.mode is CropMode.FACE
         self._finder = (finder or MtcnnFinder(self.settings.threads)) if looks_at_faces else None
+        self._explainer = Explainer(self._scorer, self.settings, map_maker) if self.settings.explain else None
         self._policy = Policy(
             fpr=self.settings.fpr,
             threshold_at=threshold_curve(self.bundle, self.settings.own_threshold),
@@ -178,7 +184,11 @@ class Detector:
                 for place, face in zip(crops, faces, strict=True):
                     place[:] = crop(image, face.box, face.landmarks, rule)
                 qualities = tuple(assess(image, face) for face in faces)
-        return _Seen(picture.info, picture.warnings, faces, qualities, crops, clock)
+            prepared = None
+            if self._explainer is not None:
+                with clock.stage("explain"):
+                    prepared = self._explainer.prepare(source, picture, faces, crops)
+        return _Seen(picture.info, picture.warnings, faces, qualities, crops, clock, prepared)
 
     def _score_and_decide(self, pictures: Sequence[_Seen]) -> list[Report]:
         """Score the crops of all pictures together, then decide on each picture by itself."""
@@ -190,12 +200,24 @@ class Detector:
         reports, first = [], 0
         for seen in pictures:
             own = slice(first, first + len(seen.crops))
-            kinds = None if scores.kind_logit is None else scores.kind_logit[own]
+            part = _of(scores, own)
             share = len(seen.crops) / max(len(scores.fake_logit), 1)
             seen.clock.seconds["score"] = clock.seconds["score"] * share
-            reports.append(self._decide(seen, Scores(scores.fake_logit[own], kinds)))
+            reports.append(self._explained(self._decide(seen, part), seen, part))
             first = own.stop
         return reports
+
+    def _explained(self, report: Report, seen: _Seen, scores: Scores) -> Report:
+        """The report with its reasons, where they were asked for."""
+        if self._explainer is None or seen.prepared is None:
+            return report
+        with seen.clock.stage("explain"):
+            faces = self._explainer.explain(report.faces, seen.crops, scores, seen.prepared, self._probabilities)
+        return replace(report, faces=faces, cautions=seen.prepared.cautions, provenance=seen.prepared.provenance)
+
+    def _probabilities(self, logits: FloatArray) -> Logits:
+        """Of raw fake logits, at the prior of the settings."""
+        return p_fake(calibrated_logit(logits, self.bundle.card.calibration), self.settings.prior)
 
     def _decide(self, seen: _Seen, scores: Scores) -> Report:
         """Turn the raw scores of one picture's faces into its report."""
@@ -215,7 +237,7 @@ class Detector:
             )
 
     def _faces(self, seen: _Seen, scores: Scores, said: PictureVerdict) -> tuple[Face, ...]:
-        probabilities = p_fake(calibrated_logit(scores.fake_logit, self.bundle.card.calibration), self.settings.prior)
+        probabilities = self._probabilities(scores.fake_logit)
         return tuple(
             Face(
                 box=face.box,
@@ -256,6 +278,13 @@ class _Seen:
     qualities: tuple[Quality, ...]
     crops: NDArray[np.uint8]
     clock: Stopwatch
+    prepared: Prepared | None = None
+
+
+def _of(scores: Scores, own: slice) -> Scores:
+    """The scores of some crops."""
+    kinds = None if scores.kind_logit is None else scores.kind_logit[own]
+    return Scores(scores.fake_logit[own], kinds, None if scores.cam is None else scores.cam[own])
 
 
 def _evidence(seen: _Seen, calibrated: Logits, kind_logits: FloatArray | None) -> list[Evidence]:

@@ -1,0 +1,135 @@
+"""Heat maps of Keras networks of any convolutional backbone: activation maps, Grad-CAM, Grad-CAM++, input gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from deepfake_detector.core.errors import ConfigError
+from deepfake_detector.core.explanation import MapMethod
+from deepfake_detector.core.types import FloatArray
+from deepfake_detector.explain.maps import Crops
+from deepfake_detector.training.models.network import FAKE, FEATURE_MAP, linear_head
+
+if TYPE_CHECKING:
+    import keras
+
+AT_ONCE = 16
+GRADIENT_CELL = 8
+"""Pixels to a side over which input gradients are averaged: single pixels are noise (Smilkov et al. 2017)."""
+
+
+class KerasMaps:
+    """Makes maps of the fake logit with one of the methods below; ``layer`` is the one whose channels are weighted."""
+
+    def __init__(self, network: keras.Model, method: MapMethod, layer: str = FEATURE_MAP) -> None:
+        if method not in METHODS:
+            raise ConfigError(f"{method.value} is no method for a Keras network; choose one of {', '.join(METHODS)}")
+        self.method = method
+        self._network = network
+        self._layer = layer
+
+    def maps(self, crops: Crops) -> FloatArray:
+        """Crops (N, S, S, 3), uint8 RGB → maps (N, h, w), float32."""
+        begins = range(0, len(crops), AT_ONCE)
+        return np.concatenate(
+            [METHODS[self.method](self._network, crops[begin : begin + AT_ONCE], self._layer) for begin in begins]
+        )
+
+
+def network_of(run: Path) -> keras.Model:
+    """The final network of a training run. Raises ConfigError if there is none."""
+    import keras
+
+    from deepfake_detector.training.checkpoint import FINAL_FILE
+    from deepfake_detector.training.run import RunFolder
+
+    file = RunFolder(run).checkpoints / FINAL_FILE
+    if not file.is_file():
+        raise ConfigError(f"{run} has no finished network ({file.name}); give the folder of a run that is done")
+    network: keras.Model = keras.models.load_model(file, compile=False)
+    return network
+
+
+def class_activation(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:
+    """The feature map weighted by the fake head (Zhou et al. 2016); it averages to the logit without its bias.
+
+    Raises ConfigError for a head that is not linear.
+    """
+    if not linear_head(network):
+        raise ConfigError("an activation map needs a linear head; take grad-cam for this network")
+    features, _ = _features_and_gradients(network, crops, layer)
+    kernel = network.get_layer(FAKE).kernel.numpy()
+    return np.asarray(features @ kernel, dtype=np.float32)[..., 0]
+
+
+def grad_cam(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:
+    """Channels weighted by their mean gradient, negative sums cut off (Selvaraju et al. 2017)."""
+    features, gradients = _features_and_gradients(network, crops, layer)
+    weights = gradients.mean(axis=(1, 2), keepdims=True)
+    return np.asarray(np.maximum((features * weights).sum(axis=3), 0.0), dtype=np.float32)
+
+
+def grad_cam_plus_plus(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:
+    """Channels weighted by their positive gradients, each place by how alone it stands (Chattopadhay et al. 2018)."""
+    features, gradients = _features_and_gradients(network, crops, layer)
+    squared, cubed = gradients**2, gradients**3
+    below = 2.0 * squared + features.sum(axis=(1, 2), keepdims=True) * cubed
+    alone = np.divide(squared, below, out=np.zeros_like(below), where=np.abs(below) > np.finfo(np.float32).tiny)
+    weights = (alone * np.maximum(gradients, 0.0)).sum(axis=(1, 2), keepdims=True)
+    return np.asarray(np.maximum((features * weights).sum(axis=3), 0.0), dtype=np.float32)
+
+
+def input_gradient(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:
+    """How strongly the logit reacts to each place (Simonyan et al. 2014), the mean over squares of 8 × 8 pixels.
+
+    The absolute gradient, the largest of the three channels. ``layer`` is not used: it is the input that counts.
+    """
+    import tensorflow as tf
+
+    pixels = tf.convert_to_tensor(crops, dtype=tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        logit = tf.reduce_sum(_with_float_input(network)(pixels, training=False)["fake"])
+    strength = np.abs(tape.gradient(logit, pixels).numpy()).max(axis=3)
+    cells = max(1, crops.shape[1] // GRADIENT_CELL)
+    pooled = [cv2.resize(one, (cells, cells), interpolation=cv2.INTER_AREA) for one in strength]
+    return np.stack(pooled).astype(np.float32)
+
+
+METHODS: Mapping[MapMethod, Callable[..., FloatArray]] = {
+    MapMethod.CAM: class_activation,
+    MapMethod.GRAD_CAM: grad_cam,
+    MapMethod.GRAD_CAM_PLUS_PLUS: grad_cam_plus_plus,
+    MapMethod.GRADIENT: input_gradient,
+}
+"""Each takes a network, crops (N, S, S, 3), and the name of the layer whose channels are weighted."""
+
+
+def _features_and_gradients(network: keras.Model, crops: Crops, layer: str) -> tuple[Any, Any]:
+    """The layer's output (N, h, w, c) and the fake logit's gradient with respect to it."""
+    import keras
+    import tensorflow as tf
+
+    upto = keras.Model(network.input, [network.get_layer(layer).output, network.output["fake"]])
+    with tf.GradientTape() as tape:
+        features, logits = upto(tf.convert_to_tensor(crops), training=False)
+        total = tf.reduce_sum(logits)  # each crop's logit depends on its own features only
+    gradients = tape.gradient(total, features)
+    if gradients is None:
+        raise ConfigError(f"the fake logit does not depend on the layer {layer!r}")
+    return features.numpy(), gradients.numpy()
+
+
+def _with_float_input(network: keras.Model) -> keras.Model:
+    """A copy whose input is float32: whole numbers have no gradient."""
+    import keras
+
+    image = keras.Input(network.input_shape[1:], dtype="float32", name="image")
+    copy: keras.Model = keras.models.clone_model(network, input_tensors=image)
+    copy.set_weights(network.get_weights())
+    return copy

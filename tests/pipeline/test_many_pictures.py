@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake_detector import pipeline
 from deepfake_detector.core.errors import ConfigError, InputError, MissingExtraError, ModelError
 from deepfake_detector.core.types import Failure, Report, Verdict
 from deepfake_detector.pipeline import Detector
+from deepfake_detector.pipeline import detector as pipeline_module
 
 
 @pytest.fixture
@@ -69,14 +69,14 @@ def test_a_failure_says_which_file_and_why(detector, tmp_path, picture, png):
 
 
 def test_a_missing_extra_stops_no_other_file(detector, monkeypatch, picture):
-    original = pipeline.load_image
+    original = pipeline_module.load_image
 
     def without_heic(source, limits):
         if isinstance(source, bytes):
             raise MissingExtraError("opening HEIC pictures", "heic")
         return original(source, limits)
 
-    monkeypatch.setattr(pipeline, "load_image", without_heic)
+    monkeypatch.setattr(pipeline_module, "load_image", without_heic)
     outcomes = list(detector.analyze_many([picture("red"), b"heic", picture("red")]))
     assert [type(outcome) for outcome in outcomes] == [Report, Failure, Report]
     assert outcomes[1].code == "missing_extra"

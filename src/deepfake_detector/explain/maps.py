@@ -56,7 +56,8 @@ class OcclusionMaps:
 
     def _map(self, crop: ImageArray) -> FloatArray:
         logits = self._logits(np.stack([crop, *self._covered(crop)]))
-        return (logits[0] - logits[1:]).reshape(self._cells, self._cells).astype(np.float32)
+        lost = (logits[0] - logits[1:]).reshape(self._cells, self._cells)
+        return np.asarray(lost, dtype=np.float32)
 
     def _covered(self, crop: ImageArray) -> Iterator[ImageArray]:
         size = crop.shape[0]

@@ -16,7 +16,7 @@ from deepfake_detector.explain.maps import enlarged
 STOPS: tuple[tuple[int, int, int], ...] = (
     (84, 39, 136), (153, 142, 195), (216, 218, 235), (247, 247, 247), (254, 224, 182), (241, 163, 64), (179, 88, 6),
 )  # fmt: skip
-"""From "speaks for real" to "speaks for fake": PuOr of ColorBrewer (Brewer 2003), which colour-blind readers can tell."""
+"""From "speaks for real" to "speaks for fake": ColorBrewer's PuOr (Brewer 2003), safe for colour-blind readers."""
 
 OPACITY = 0.8
 """Of the ends of the scale; it falls with the root of the value, and the middle is transparent."""

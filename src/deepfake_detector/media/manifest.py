@@ -62,10 +62,11 @@ def _read(c2pa: Any, data: bytes, context: Any) -> Manifest:
             return Manifest(ManifestState.NONE)
         with reader:
             return _said(json.loads(reader.json()))
-    except c2pa.C2paError.RemoteManifest:
-        return Manifest(ManifestState.REMOTE)
     except (c2pa.C2paError, ValueError) as error:
-        return Manifest(ManifestState.UNREADABLE, problems=(" ".join(str(error).split())[:200],))
+        said = " ".join(str(error).split())[:200]
+        # The library has no class of its own for "this would have to be fetched".
+        state = ManifestState.REMOTE if said.startswith("Remote") else ManifestState.UNREADABLE
+        return Manifest(state, problems=(said,))
 
 
 def _said(store: dict[str, Any]) -> Manifest:

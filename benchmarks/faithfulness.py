@@ -1,0 +1,176 @@
+"""Are the heat maps true? Deletion, insertion, pointing and overlap on fakes with known masks, and sanity checks.
+
+    python benchmarks/faithfulness.py DATA [--model NAME|DIR] [--run outputs/run] [--number 240]
+
+DATA is a manifest or folder as for training; only its test split is used. Fakes are synthesised from its reals
+(part swaps, off-centre patches, hulls) and taken from CIPLAB's composites, whose names tell what was edited; its
+generated fakes count for deletion and insertion. Every map is compared with a centred Gaussian and with random maps,
+fake by fake; intervals (95 %) draw whole photos again. ``--run`` adds the sanity checks (Adebayo et al. 2018), which
+need the Keras network of the same model. Writes benchmarks/results/faithfulness.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake_detector.core.types import CropRule, FloatArray, Kind
+from deepfake_detector.explain.maps import OcclusionMaps
+from deepfake_detector.faces.align import crop
+from deepfake_detector.scoring.bundle import load_bundle
+from deepfake_detector.scoring.scorer import Scorer
+from deepfake_detector.training.data.crops import CachedCrop, build_crops, read_cached
+from deepfake_detector.training.data.manifest import read_data
+from deepfake_detector.training.data.meshes import build_meshes
+from deepfake_detector.training.data.samples import Label, Split, fingerprint, select
+from deepfake_detector.training.faithfulness import Marks, compare, gaussian_map, mark, mark_random, mean_of, sanity
+from deepfake_detector.training.intervals import Estimate
+from deepfake_detector.training.masked_fakes import composites, synthesised
+from deepfake_detector.training.models.network import blocks
+from deepfake_detector.training.saliency import network_of
+
+TARGET = Path(__file__).resolve().parent / "results" / "faithfulness.json"
+GENERATED = "generated"
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """Fakes of one kind: crops (N, S, S, 3), where each was altered (or None), and the photos that they come from."""
+
+    crops: NDArray[np.uint8]
+    masks: list[NDArray[np.bool_] | None]
+    groups: list[str]
+
+
+def fakes_of(cached: Sequence[CachedCrop], rule: CropRule, number: int, seed: int) -> Iterator[tuple[str, Fakes]]:
+    """Every kind of fake by its name."""
+    meshes = build_meshes(cached)
+    masked = [*synthesised(cached, meshes, rule, number, seed), *composites(cached, meshes, rule)]
+    for method in sorted({fake.method for fake in masked}):
+        own = [fake for fake in masked if fake.method == method]
+        yield method, Fakes(np.stack([fake.crop for fake in own]), [f.mask for f in own], [f.group for f in own])
+    generated = [one for one in cached if one.sample.kind is Kind.GENERATED and one.sample.label is Label.FAKE]
+    order = np.random.default_rng(seed).permutation(len(generated))[: number // 2]
+    chosen = [generated[int(index)] for index in order]
+    if chosen:
+        cut = np.stack([crop(read_cached(one), one.box, one.landmarks, rule) for one in chosen])
+        groups = [one.sample.group or one.sample.path.name for one in chosen]
+        yield GENERATED, Fakes(cut, [None] * len(chosen), groups)
+
+
+class Measure:
+    """All maps of one bundle, marked on fakes."""
+
+    def __init__(self, model: str | None, threads: int, seed: int) -> None:
+        self.bundle = load_bundle(model)
+        self.seed = seed
+        self._scorer = Scorer(self.bundle, threads)
+        self._occlusion = OcclusionMaps(self.logits)
+
+    def logits(self, crops: NDArray[np.uint8]) -> FloatArray:
+        return self._scorer.score(crops).fake_logit
+
+    def maps(self, crops: NDArray[np.uint8]) -> dict[str, FloatArray]:
+        """Each kind of map (N, h, w) by its name."""
+        scores = self._scorer.score(crops)
+        own = {} if scores.cam is None else {"cam": scores.cam}
+        return own | {"occlusion": self._occlusion.maps(crops)}
+
+    def marks(self, fakes: Fakes) -> dict[str, Marks]:
+        """Of each map and of the two that know nothing."""
+        maps = self.maps(fakes.crops)
+        cells = next(iter(maps.values())).shape[1]
+        middle = np.repeat(gaussian_map(cells)[None], len(fakes.crops), axis=0)
+        found = {name: mark(self.logits, fakes.crops, fakes.masks, values) for name, values in maps.items()}
+        return found | {
+            "gaussian": mark(self.logits, fakes.crops, fakes.masks, middle),
+            "random": mark_random(self.logits, fakes.crops, fakes.masks, cells, self.seed),
+        }
+
+
+def figures(marks: dict[str, Marks], groups: list[str]) -> dict[str, Any]:
+    """Each map's figures, and how far they lie above those of the two baselines."""
+    baselines = {name: marks[name] for name in ("gaussian", "random")}
+    found = {name: compare(one, {} if name in baselines else baselines, groups) for name, one in marks.items()}
+    return {
+        name: {figure: {what: said(value) for what, value in row.items()} for figure, row in rows.items()}
+        for name, rows in found.items()
+    }
+
+
+def together(all_marks: Sequence[dict[str, Marks]]) -> dict[str, Marks]:
+    """The marks of several kinds of fakes as one."""
+    return {
+        name: Marks(*(np.concatenate([getattr(m[name], f) for m in all_marks]) for f in Marks.__slots__))
+        for name in all_marks[0]
+    }
+
+
+def said(estimate: Estimate) -> dict[str, float | None]:
+    """An estimate, rounded to what its interval carries."""
+    values = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {name: None if value is None else round(value, 4) for name, value in values.items()}
+
+
+def sanity_figures(run: Path, crops: NDArray[np.uint8], seed: int) -> dict[str, Any]:
+    """Mean rank correlation with the true map, and its mean size, for each thing that was destroyed."""
+    network = network_of(run)
+    stages = blocks([layer.name for layer in network.layers])[::-6]
+    found = sanity(network, crops, seed, stages)
+    groups = [str(index) for index in range(len(crops))]
+    rows = {f"weights down to {name}": values for name, values in found.weights.items()} | {"labels": found.labels}
+    return {
+        name: {"rank correlation": said(mean_of(values, groups)), "its size": said(mean_of(np.abs(values), groups))}
+        for name, values in rows.items()
+    }
+
+
+def main() -> None:
+    """Measure, print the sum, and write all of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--run", type=Path, default=None, help="for the sanity checks")
+    parser.add_argument("--number", type=int, default=240, help="of synthesised fakes")
+    parser.add_argument("--cache", type=Path, default=Path("outputs/cache"))
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=TARGET)
+    options = parser.parse_args()
+
+    measure = Measure(options.model, options.threads, options.seed)
+    rule = measure.bundle.card.input.rule()
+    samples = select(read_data(options.data), splits=(Split.TEST,))
+    cached = build_crops(samples, rule, options.cache).crops
+    kinds = dict(fakes_of(cached, rule, options.number, options.seed))
+    marks = {}
+    for name, fakes in kinds.items():
+        marks[name] = measure.marks(fakes)
+        print(name, len(fakes.crops), json.dumps(figures(marks[name], fakes.groups)), flush=True)
+    info = measure.bundle.info
+    content: dict[str, Any] = {
+        "model": f"{info.name} {info.version}",
+        "onnx_sha256": info.sha256,
+        "data_fingerprint": fingerprint(samples),
+        "fakes": {name: len(fakes.crops) for name, fakes in kinds.items()},
+        "figures": {name: figures(marks[name], fakes.groups) for name, fakes in kinds.items()},
+    }
+    known = [name for name in kinds if name != GENERATED]
+    groups = [group for name in known for group in kinds[name].groups]
+    content["figures"]["all with a mask"] = figures(together([marks[name] for name in known]), groups)
+    if options.run is not None:
+        crops = np.concatenate([fakes.crops for fakes in kinds.values()])
+        content["sanity"] = sanity_figures(options.run, crops, options.seed)
+    options.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(content["figures"]["all with a mask"], indent=2))
+
+
+if __name__ == "__main__":
+    main()

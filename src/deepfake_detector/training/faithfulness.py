@@ -1,0 +1,203 @@
+"""Is a heat map true? Deletion, insertion, pointing and overlap, against maps that know nothing; and sanity checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepfake_detector.core.types import FloatArray, ImageArray
+from deepfake_detector.explain.maps import Crops, Logits, blurred, enlarged
+from deepfake_detector.training.intervals import DEFAULT_RESAMPLING, Estimate, Resampling, bootstrap, percentile
+from deepfake_detector.training.models.network import FAKE, FEATURE_MAP, linear_head
+from deepfake_detector.training.saliency import class_activation
+
+if TYPE_CHECKING:
+    import keras
+
+FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
+"""Shares of the pixels that are deleted or inserted, the most telling ones first."""
+
+RANDOM_DRAWS = 3
+GAUSSIAN_SIGMA = 0.25
+"""Of the centred Gaussian, as a share of the side: it covers a face in a face crop."""
+
+FIGURES = ("deletion", "insertion", "pointing", "iou")
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_] | None
+"""Where a crop was altered, (S, S), or None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What one kind of map reaches on N fakes, one number each (N,).
+
+    ``deletion``: the mean fall of the fake logit while the most telling pixels are blurred away; ``insertion``: the
+    mean rise while they come back into a blurred picture (both Petsiuk et al. 2018, on logits, so that they do not
+    saturate; higher is better). ``pointing``: 1 if the map's highest pixel was altered (Zhang et al. 2018). ``iou``:
+    the overlap of the altered pixels with as many of the highest ones. The last two are NaN without a mask.
+    """
+
+    deletion: Floats
+    insertion: Floats
+    pointing: Floats
+    iou: Floats
+
+
+def gaussian_map(cells: int) -> FloatArray:
+    """The map that looks at the middle, (cells, cells)."""
+    places = (np.arange(cells) + 0.5) / cells - 0.5
+    along = np.exp(-0.5 * (places / GAUSSIAN_SIGMA) ** 2)
+    return np.outer(along, along).astype(np.float32)
+
+
+def mark(
+    logits: Logits, crops: Sequence[ImageArray], masks: Sequence[NDArray[np.bool_] | None], maps: FloatArray
+) -> Marks:
+    """How true the maps (N, h, w) of N crops are; a mask is None where it is not known what was altered."""
+    rows = []
+    for crop, mask, values in zip(crops, masks, maps, strict=True):
+        fine = enlarged(values, crop.shape[0])
+        pointing, iou = (np.nan, np.nan) if mask is None else (points_into(fine, mask), overlap(fine, mask))
+        rows.append((*removal(logits, crop, fine), pointing, iou))
+    return Marks(*np.asarray(rows, dtype=np.float64).reshape(-1, len(FIGURES)).T)
+
+
+def mark_random(logits: Logits, crops: Sequence[ImageArray], masks: Sequence[Mask], cells: int, seed: int) -> Marks:
+    """The mean over ``RANDOM_DRAWS`` maps of random cells."""
+    rng = np.random.default_rng(seed)
+    draws = [
+        mark(logits, crops, masks, rng.random((len(crops), cells, cells)).astype(np.float32))
+        for _ in range(RANDOM_DRAWS)
+    ]
+    return Marks(*(np.mean([getattr(draw, name) for draw in draws], axis=0) for name in FIGURES))
+
+
+def removal(logits: Logits, crop: ImageArray, values: FloatArray) -> tuple[float, float]:
+    """Deletion and insertion of one crop with a map of its size; see ``Marks``."""
+    cover = blurred(crop)
+    order = np.argsort(-values, axis=None, kind="stable")
+    steps = []
+    for fraction in FRACTIONS:
+        chosen = np.zeros(values.size, dtype=bool)
+        chosen[order[: round(fraction * values.size)]] = True
+        first = chosen.reshape(values.shape)[..., None]
+        steps += [np.where(first, cover, crop), np.where(first, crop, cover)]
+    found = logits(np.stack([crop, cover, *steps])).astype(np.float64)
+    whole, blank, deleted, inserted = found[0], found[1], found[2::2], found[3::2]
+    return float((whole - deleted).mean()), float((inserted - blank).mean())
+
+
+def points_into(values: FloatArray, mask: NDArray[np.bool_]) -> float:
+    """1 if the highest value lies in the mask; where several are highest, their share that does."""
+    return float(mask[values == values.max()].mean())
+
+
+def overlap(values: FloatArray, mask: NDArray[np.bool_]) -> float:
+    """Intersection over union of the mask and as many of the highest pixels as it has; 0–1."""
+    size = int(mask.sum())
+    top = np.zeros(mask.size, dtype=bool)
+    top[np.argsort(-values, axis=None, kind="stable")[:size]] = True
+    both = int((top.reshape(mask.shape) & mask).sum())
+    return both / max(2 * size - both, 1)
+
+
+def mean_of(values: Floats, groups: Sequence[str], resampling: Resampling = DEFAULT_RESAMPLING) -> Estimate:
+    """The mean with its interval, whole groups drawn again; values that are NaN do not count."""
+    known = np.isfinite(values)
+    numbers = np.unique(np.asarray(groups)[known], return_inverse=True)[1].astype(np.int64)
+    found = values[known]
+
+    def mean(counts: Floats) -> Floats:
+        total = counts.sum()
+        return np.array([(counts * found).sum() / total if total else np.nan])
+
+    return percentile(float(found.mean()), bootstrap(mean, numbers, resampling)[0], resampling)
+
+
+def compare(
+    marks: Marks, others: Mapping[str, Marks], groups: Sequence[str], resampling: Resampling = DEFAULT_RESAMPLING
+) -> dict[str, dict[str, Estimate]]:
+    """Each figure of a map, and by how much it is higher than that of each other one, on the same fakes."""
+    found = {}
+    for name in FIGURES:
+        own: Floats = getattr(marks, name)
+        if not np.isfinite(own).any():
+            continue
+        found[name] = {"value": mean_of(own, groups, resampling)}
+        for other, theirs in others.items():
+            found[name][f"more than {other}"] = mean_of(own - getattr(theirs, name), groups, resampling)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sanity:
+    """How much a map stays as it was when what it explains is destroyed: rank correlations, (N,) each.
+
+    After Adebayo et al. 2018. ``weights``: by the part of the network that was drawn anew, from the head downwards;
+    ``labels``: a head that was fitted to labels in random order.
+    """
+
+    weights: Mapping[str, Floats]
+    labels: Floats
+
+
+def sanity(network: keras.Model, crops: Crops, seed: int, blocks: Sequence[str] = ()) -> Sanity:
+    """The sanity checks of the activation maps of a Keras network with a linear head.
+
+    ``blocks`` are prefixes of layer names that are drawn anew one after the other, after the head and before
+    everything; each stays drawn anew for the next.
+    """
+    import keras
+
+    original = class_activation(network, crops)
+    broken = keras.models.clone_model(network)
+    broken.set_weights(network.get_weights())
+    fresh = keras.models.clone_model(network)
+    stages: list[tuple[str, Callable[[str], bool]]] = [("head", lambda name: name == FAKE)]
+    stages += [(block, lambda name, block=block: name.startswith(block)) for block in blocks]  # type: ignore[misc]
+    stages.append(("everything", lambda name: True))
+    weights = {}
+    keras.utils.set_random_seed(seed)
+    for stage, chosen in stages:
+        for layer, new in zip(broken.layers, fresh.layers, strict=True):
+            if chosen(layer.name):
+                layer.set_weights(new.get_weights())
+        weights[stage] = rank_correlations(original, class_activation(broken, crops))
+    return Sanity(weights, rank_correlations(original, _with_random_labels(network, crops, seed)))
+
+
+def rank_correlations(maps: FloatArray, others: FloatArray) -> Floats:
+    """Spearman's correlation of each pair of maps (N, h, w); 0 where one of them is flat."""
+    from scipy.stats import rankdata
+
+    ranks, theirs = (rankdata(each.reshape(len(each), -1), axis=1) for each in (maps, others))
+    ranks, theirs = (each - each.mean(axis=1, keepdims=True) for each in (ranks, theirs))
+    norms = np.linalg.norm(ranks, axis=1) * np.linalg.norm(theirs, axis=1)
+    products = (ranks * theirs).sum(axis=1)
+    return np.asarray(np.divide(products, norms, out=np.zeros(len(maps)), where=norms > 0), dtype=np.float64)
+
+
+def _with_random_labels(network: keras.Model, crops: Crops, seed: int) -> FloatArray:
+    """The activation maps of a linear head that was fitted to random labels of the same crops."""
+    import keras
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if not linear_head(network):
+        raise ValueError("only a linear head has an activation map")
+    upto = keras.Model(network.input, network.get_layer(FEATURE_MAP).output)
+    feature_maps = np.concatenate(
+        [upto(crops[begin : begin + 16], training=False).numpy() for begin in range(0, len(crops), 16)]
+    )
+    labels = np.random.default_rng(seed).permutation(np.arange(len(crops)) % 2)
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(
+        feature_maps.mean(axis=(1, 2)), labels
+    )
+    kernel = fitted[-1].coef_[0] / fitted[0].scale_
+    return np.asarray(feature_maps @ kernel, dtype=np.float32)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -56,12 +57,22 @@ def say_version(asked: bool) -> None:
         raise typer.Exit(ExitCode.OK)
 
 
+_typed: ContextVar[tuple[str, ...] | None] = ContextVar("typed", default=None)
+
+
+@contextmanager
+def typed(arguments: Sequence[str]) -> Iterator[None]:
+    """Within this block, ``typed_command`` knows the command line (without the program's name)."""
+    token = _typed.set(tuple(arguments))
+    try:
+        yield
+    finally:
+        _typed.reset(token)
+
+
 def typed_command() -> str | None:
     """The command line that runs, quoted so that it can be typed again in a shell; None outside of one."""
-    from click import get_current_context
-
-    context = get_current_context(silent=True)
-    arguments = None if context is None else context.find_root().obj
+    arguments = _typed.get()
     return None if arguments is None else shlex.join(("deepfake", *arguments))
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from deepfake_detector.cli.console import prepare_streams, say_version, show_error, silence_stdout
+from deepfake_detector.cli.console import prepare_streams, say_version, show_error, silence_stdout, typed
 from deepfake_detector.cli.exitcodes import ExitCode
 from deepfake_detector.core.errors import DeepfakeDetectorError, MissingExtraError
 
@@ -133,7 +133,8 @@ def deepfake(
 def main(arguments: Sequence[str]) -> int:
     """Run one command line (without the program's name) and return its exit code; nothing is raised."""
     try:
-        typer.main.get_command(app).main(args=list(arguments), prog_name="deepfake", obj=tuple(arguments))
+        with typed(arguments):
+            typer.main.get_command(app).main(args=list(arguments), prog_name="deepfake")
         sys.stdout.flush()
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.OK

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from deepfake_detector.core.types import FloatArray, ImageArray
 from deepfake_detector.explain.maps import Crops, Logits, blurred, enlarged
-from deepfake_detector.training.intervals import DEFAULT_RESAMPLING, Estimate, Resampling, bootstrap, percentile
+from deepfake_detector.training.intervals import (
+    DEFAULT_RESAMPLING,
+    MIN_GROUPS,
+    Estimate,
+    Resampling,
+    bootstrap,
+    percentile,
+)
 from deepfake_detector.training.models.network import FAKE, FEATURE_MAP, linear_head
 from deepfake_detector.training.saliency import class_activation
 
@@ -111,6 +118,8 @@ def mean_of(values: Floats, groups: Sequence[str], resampling: Resampling = DEFA
     known = np.isfinite(values)
     numbers = np.unique(np.asarray(groups)[known], return_inverse=True)[1].astype(np.int64)
     found = values[known]
+    if len(np.unique(numbers)) < MIN_GROUPS:
+        return Estimate(float(found.mean()), reason=f"no interval: fewer than {MIN_GROUPS} photos")
 
     def mean(counts: Floats) -> Floats:
         total = counts.sum()

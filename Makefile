@@ -12,7 +12,7 @@ SHELL := bash
 
 demo: $(VENV)/.installed
 	@mkdir -p demo-report
-	@$(VENV)/bin/deepfake detect samples --html demo-report/report.html || [[ " 1 3 " == *" $$? "* ]]
+	@$(VENV)/bin/deepfake detect samples --explain --html demo-report/report.html || [[ " 1 3 " == *" $$? "* ]]
 	@echo "The report: $(CURDIR)/demo-report/report.html"
 
 install: $(VENV)/.installed-dev

@@ -33,7 +33,6 @@ from deepfake_detector.training.data.samples import Label, Split, fingerprint, s
 from deepfake_detector.training.faithfulness import Marks, compare, gaussian_map, mark, mark_random, mean_of, sanity
 from deepfake_detector.training.intervals import Estimate
 from deepfake_detector.training.masked_fakes import composites, synthesised
-from deepfake_detector.training.models.network import blocks
 from deepfake_detector.training.saliency import network_of
 
 TARGET = Path(__file__).resolve().parent / "results" / "faithfulness.json"
@@ -121,11 +120,11 @@ def said(estimate: Estimate) -> dict[str, float | None]:
 
 def sanity_figures(run: Path, crops: NDArray[np.uint8], seed: int) -> dict[str, Any]:
     """Mean rank correlation with the true map, and its mean size, for each thing that was destroyed."""
-    network = network_of(run)
-    stages = blocks([layer.name for layer in network.layers])[::-6]
-    found = sanity(network, crops, seed, stages)
+    found = sanity(network_of(run), crops, seed)
     groups = [str(index) for index in range(len(crops))]
-    rows = {f"weights down to {name}": values for name, values in found.weights.items()} | {"labels": found.labels}
+    rows = {f"random weights: {name}": values for name, values in found.weights.items()} | {
+        "random labels": found.labels
+    }
     return {
         name: {"rank correlation": said(mean_of(values, groups)), "its size": said(mean_of(np.abs(values), groups))}
         for name, values in rows.items()

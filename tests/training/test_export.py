@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import onnx
 import pytest
@@ -19,6 +20,7 @@ from deepfake_detector.training.cards import (
     write_predictions,
 )
 from deepfake_detector.training.export import check_parity, export_run, outputs_of, to_onnx
+from deepfake_detector.training.models.joined import Mixture, joined_network
 from deepfake_detector.training.models.network import HeadSpec, build_network, settle_batchnorm
 from deepfake_detector.training.models.spec import BackboneSpec
 from deepfake_detector.training.run import RunFolder
@@ -59,6 +61,25 @@ def test_activation_map_averages_to_the_logit_without_bias(network, model, image
     assert cam.shape == (5, 2, 2)
     assert features.shape == (5, 1280)
     np.testing.assert_allclose(cam.mean(axis=(1, 2)), fake, atol=1e-4)
+
+
+def test_joined_branches_have_one_exact_map(network, images):
+    fake = Mixture(np.array([0.7, -0.4]), 0.25)
+    joined = joined_network([network, network], fake, fake)
+    exported = to_onnx(joined)
+    assert check_parity(joined, exported, images) < 1e-4  # which looks at the map, too
+    (cam,) = open_session(exported, "m").run(["cam"], {"image": images})
+    assert cam.shape == (5, 2, 2)
+
+
+def test_a_map_that_does_not_add_up_to_the_logit_is_refused(network, images):
+    other = keras.models.clone_model(network)
+    other.set_weights(network.get_weights())
+    bias = other.get_layer("fake_logit").bias
+    exported = to_onnx(other)
+    bias.assign(bias + 1.0)
+    with pytest.raises(ExportError, match="differ"):
+        check_parity(other, exported, images)
 
 
 def test_file_is_small_standard_and_folded(model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -147,7 +147,7 @@ def compare(
 class Sanity:
     """How much a map stays as it was when what it explains is destroyed: rank correlations, (N,) each.
 
-    After Adebayo et al. 2018. ``weights``: by the part of the network that was drawn anew, from the head downwards;
+    After Adebayo et al. 2018. ``weights``: by the part of the network that was drawn anew, from the output downwards;
     ``labels``: a head that was fitted to labels in random order.
     """
 
@@ -155,27 +155,26 @@ class Sanity:
     labels: Floats
 
 
-def sanity(network: keras.Model, crops: Crops, seed: int, blocks: Sequence[str] = ()) -> Sanity:
+def sanity(network: keras.Model, crops: Crops, seed: int, shares: Sequence[float] = (0.25, 0.5, 0.75)) -> Sanity:
     """The sanity checks of the activation maps of a Keras network with a linear head.
 
-    ``blocks`` are prefixes of layer names that are drawn anew one after the other, after the head and before
-    everything; each stays drawn anew for the next.
+    ``shares`` of its layers, counted from the output, are drawn anew after the head and before everything.
     """
     import keras
 
     original = class_activation(network, crops)
     broken = keras.models.clone_model(network)
     broken.set_weights(network.get_weights())
-    fresh = keras.models.clone_model(network)
-    stages: list[tuple[str, Callable[[str], bool]]] = [("head", lambda name: name == FAKE)]
-    stages += [(block, lambda name, block=block: name.startswith(block)) for block in blocks]  # type: ignore[misc]
-    stages.append(("everything", lambda name: True))
-    weights = {}
     keras.utils.set_random_seed(seed)
-    for stage, chosen in stages:
-        for layer, new in zip(broken.layers, fresh.layers, strict=True):
-            if chosen(layer.name):
-                layer.set_weights(new.get_weights())
+    fresh = keras.models.clone_model(network)
+    layers = list(zip(broken.layers, fresh.layers, strict=True))[::-1]
+    stages = {"head": [pair for pair in layers if pair[0].name == FAKE]}
+    stages |= {f"last {share:.0%} of the layers": layers[: round(share * len(layers))] for share in shares}
+    stages["everything"] = layers
+    weights = {}
+    for stage, pairs in stages.items():
+        for layer, new in pairs:
+            layer.set_weights(new.get_weights())
         weights[stage] = rank_correlations(original, class_activation(broken, crops))
     return Sanity(weights, rank_correlations(original, _with_random_labels(network, crops, seed)))
 

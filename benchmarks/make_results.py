@@ -3,8 +3,8 @@
     python benchmarks/make_results.py [--check]
 
 ``evaluation*.json`` are ``metrics.json`` files of ``deepfake evaluate``; ``probe*.json`` are what ``deepfake probe
---output`` writes; ``robustness*.json``, ``comparison*.json`` and ``sources*.json`` are those of ``deepfake bench``; every
-other file is a table of its entries.
+--output`` writes; ``robustness*.json``, ``comparison*.json`` and ``sources*.json`` are those of ``deepfake bench``;
+``faithfulness*.json`` come from ``benchmarks/faithfulness.py``; every other file is a table of its entries.
 ``--check`` writes nothing, and fails if the pages are not what the files say.
 """
 
@@ -79,8 +79,28 @@ def evaluation(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-RENDERERS = {"evaluation": evaluation, "robustness": robustness, "comparison": comparison, "sources": sources}
-"""By how the name of a file begins; every other file is a table of its entries."""
+def faithfulness(content: dict[str, Any]) -> str:
+    """Whether heat maps are true: on each kind of fake each map's figures, and how far they lie above baselines."""
+    model = f"Model {content['model']} (SHA-256 `{content['onnx_sha256'][:12]}…`)"
+    lines = [f"{model}. [What the figures mean](explaining.md#is-the-map-true).\n"]
+    header = ["fakes", "map", "figure", "value", "more than a centred Gaussian", "more than random"]
+    rows = []
+    for fakes, maps in content["figures"].items():
+        number = content["fakes"].get(fakes, sum(content["fakes"].values()) - content["fakes"].get("generated", 0))
+        for name, figures in maps.items():
+            if name in ("gaussian", "random"):
+                continue
+            for figure, found in figures.items():
+                cells = [share(found[key]) for key in ("value", "more than gaussian", "more than random")]
+                rows.append([f"{fakes.replace('_', ' ')} ({number})", name, figure, *cells])
+    lines.append(table(header, rows))
+    if "sanity" in content:
+        header = ["sanity check", "rank correlation with the true map", "its size"]
+        rows = [
+            [name, share(row["rank correlation"]), share(row["its size"])] for name, row in content["sanity"].items()
+        ]
+        lines.append(table(header, rows))
+    return "\n".join(lines)
 
 
 def entries(content: dict[str, Any]) -> str:
@@ -118,7 +138,14 @@ def said(value: Any) -> str:
     return str(value)
 
 
-RENDERERS = {"evaluation": evaluation, "probe": probe}
+RENDERERS = {
+    "evaluation": evaluation,
+    "probe": probe,
+    "robustness": robustness,
+    "comparison": comparison,
+    "sources": sources,
+    "faithfulness": faithfulness,
+}
 """How a file is shown, by how its name begins."""
 
 

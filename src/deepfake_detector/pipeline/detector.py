@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -43,18 +44,20 @@ from deepfake_detector.core.types import (
     Report,
     Scores,
 )
-from deepfake_detector.explain.maps import MapMaker
 from deepfake_detector.faces.align import crop
 from deepfake_detector.faces.find import Finder, find_faces
 from deepfake_detector.faces.mtcnn import MtcnnFinder
 from deepfake_detector.faces.quality import assess
 from deepfake_detector.media.image import ImageSource, load_image, read_file
-from deepfake_detector.pipeline.explainer import Explainer, Prepared
 from deepfake_detector.scoring.bundle import Bundle, load_bundle
 from deepfake_detector.scoring.calibration import Logits, calibrated_logit, p_fake
 from deepfake_detector.scoring.own_threshold import own_threshold_warning, threshold_curve, uncertain_band
 from deepfake_detector.scoring.scorer import Scorer
 from deepfake_detector.verdict.decide import Bounds, Evidence, PictureVerdict, Policy, bounds_for, decide
+
+if TYPE_CHECKING:
+    from deepfake_detector.explain.maps import MapMaker
+    from deepfake_detector.pipeline.explainer import Explainer, Prepared
 
 DEFAULT_BATCH_SIZE = 16
 DEFAULT_WORKERS = 2
@@ -87,7 +90,7 @@ class Detector:
         # A network that looks at whole pictures needs no faces.
         looks_at_faces = self._crop_rule.mode is CropMode.FACE
         self._finder = (finder or MtcnnFinder(self.settings.threads)) if looks_at_faces else None
-        self._explainer = Explainer(self._scorer, self.settings, map_maker) if self.settings.explain else None
+        self._explainer = _explainer(self._scorer, self.settings, map_maker) if self.settings.explain else None
         self._policy = Policy(
             fpr=self.settings.fpr,
             threshold_at=threshold_curve(self.bundle, self.settings.own_threshold),
@@ -279,6 +282,12 @@ class _Seen:
     crops: NDArray[np.uint8]
     clock: Stopwatch
     prepared: Prepared | None = None
+
+
+def _explainer(scorer: Scorer, settings: AnalysisSettings, map_maker: MapMaker | None) -> Explainer:
+    from deepfake_detector.pipeline.explainer import Explainer  # most callers want an answer and no reasons
+
+    return Explainer(scorer, settings, map_maker)
 
 
 def _of(scores: Scores, own: slice) -> Scores:

@@ -77,6 +77,12 @@ def test_a_map_without_evidence_says_so(said):
     assert "No place of the map speaks for a fake" in said(heatmap=Heatmap(MapMethod.CAM, ((-1.0, 0.0),), CORNERS))
 
 
+def test_of_a_map_that_speaks_for_real_no_part_is_named(said):
+    mostly_real = Heatmap(MapMethod.CAM, ((-9.5, 0.5),), CORNERS)
+    text = said(Verdict.REAL, 0.1, heatmap=mostly_real, parts=_shares(mouth=1.0))
+    assert text == "Next to nothing in the map speaks for a fake: 5 % of its weight."
+
+
 def test_where_no_mesh_fits_no_part_is_named(said):
     assert said() == ""
 

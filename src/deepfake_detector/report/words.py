@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from deepfake_detector.core.explanation import Caution, CautionName, FacePart, MapMethod, Reencoding
 from deepfake_detector.core.provenance import Manifest, ManifestState, Provenance, TraceKind
 from deepfake_detector.core.types import Decision, Face, Report, Verdict
@@ -11,7 +13,7 @@ MORE_THAN_ITS_SHARE = 1.5
 """A part is named if it carries this many times the evidence that its area would by chance."""
 
 WORTH_NAMING = 0.1
-"""… and at least this share of all evidence."""
+"""… and at least this share of all evidence; a map is spoken of if this share of it speaks for a fake."""
 
 MAP_WORDS = {
     MapMethod.CAM: "Class-activation map: what each place adds to the raw score; the mean over all places, and a "
@@ -79,9 +81,15 @@ def face_words(face: Face, decision: Decision) -> tuple[str, ...]:
 
 
 def where_sentence(face: Face) -> str:
-    """Which parts carry more of the evidence for fake than their area; "" where the map cannot be laid on parts."""
-    if face.heatmap is not None and face.heatmap.as_array().max(initial=0.0) <= 0.0:
+    """Which parts carry more of the evidence for fake than their area; "" where the map cannot be laid on parts.
+
+    No part is named where next to nothing in the map speaks for a fake.
+    """
+    weight = _weight_for_fake(face)
+    if weight == 0.0:
         return "No place of the map speaks for a fake."
+    if weight < WORTH_NAMING:
+        return f"Next to nothing in the map speaks for a fake: {percent(weight)} of its weight."
     parts = face.explanation.parts if face.explanation else ()
     if not parts:
         return ""
@@ -145,6 +153,14 @@ def provenance_sentences(provenance: Provenance | None) -> tuple[str, ...]:
             "against the picture."
         )
     return tuple(said)
+
+
+def _weight_for_fake(face: Face) -> float:
+    """The share of what the map weighs, in both directions, that speaks for a fake; 0–1."""
+    if face.heatmap is None:
+        return 0.0
+    values = face.heatmap.as_array()
+    return float(np.maximum(values, 0.0).sum() / max(float(np.abs(values).sum()), 1e-12))
 
 
 def _manifest_sentences(manifest: Manifest) -> list[str]:

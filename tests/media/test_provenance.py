@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -97,6 +98,22 @@ def test_xmp_names_the_source_type_and_the_programs():
         programs = {trace.program: trace for trace in provenance.traces}
         assert programs["Google AI"].kind is TraceKind.GENERATOR
         assert programs["Studio & Co 1.0"].kind is TraceKind.OTHER
+
+
+def test_xmp_that_was_made_to_be_slow_is_not():
+    for evil in (":Credit>" + "<>" * 90_000, ":Credit><a>" * 15_000, ':Credit="' * 20_000, ":Credit>" + " " * 190_000):
+        began = time.process_time()
+        read_metadata(_jpeg(xmp=evil.encode()[:65_000]))
+        read_metadata(_png(**{"XML:com.adobe.xmp": evil}))
+        assert time.process_time() - began < 2.0
+
+
+def test_xmp_lists_are_read_too():
+    listed = (
+        "<dc:description><rdf:Alt><rdf:li xml:lang='x'>Job ID: 01234567-89ab-cdef-0123-456789abcdef</rdf:li></rdf:Alt>"
+    )
+    (trace,) = read_provenance(_jpeg(xmp=listed.encode())).traces
+    assert (trace.program, trace.where) == ("Midjourney", "XMP description")
 
 
 def test_beauty_filters_and_screenshots_have_kinds_of_their_own():

@@ -17,7 +17,7 @@ from deepfake_detector.core.explanation import CloseUp
 from deepfake_detector.core.settings import Limits
 from deepfake_detector.core.types import Failure, ImageArray, Report
 from deepfake_detector.media.image import load_image
-from deepfake_detector.report.html import HtmlReport, ModelSummary
+from deepfake_detector.report.html import THUMBNAILS_ABOVE, HtmlReport, ModelSummary
 from deepfake_detector.report.picture_view import CLOSE_UP_SIDE
 from deepfake_detector.report.table import csv_header, csv_row, result_table, table_row
 
@@ -98,6 +98,7 @@ class HtmlPictures:
 
     report: HtmlReport
     limits: Limits
+    side: int = CLOSE_UP_SIDE
 
     def add(self, answer: Answer) -> None:
         """Add one picture; one that has gone since it was analysed is left out, its answer is not."""
@@ -105,20 +106,20 @@ class HtmlPictures:
         if not isinstance(answer.outcome, Failure):
             try:
                 image = load_image(answer.item.source, self.limits).pixels
-                shown = close_ups(answer.outcome, image)
+                shown = close_ups(answer.outcome, image, self.side)
             except DeepfakeDetectorError:
                 image = None
         self.report.add(answer.outcome, image, shown)
 
 
-def close_ups(report: Report, image: ImageArray) -> list[CloseUp]:
-    """The first faces of a picture, each with its heat map; none where no explanation was asked for."""
+def close_ups(report: Report, image: ImageArray, side: int = CLOSE_UP_SIDE) -> list[CloseUp]:
+    """The first faces of a picture, each with its heat map, in pixels of this side; none if nothing was explained."""
     maps = [face.heatmap for face in report.faces[:MOST_CLOSE_UPS]]
     if not any(maps):
         return []
     from deepfake_detector.explain.overlay import close_up
 
-    return [close_up(image, heatmap, CLOSE_UP_SIDE) for heatmap in maps if heatmap is not None]
+    return [close_up(image, heatmap, side) for heatmap in maps if heatmap is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,8 @@ def html_file(path: Path, options: HtmlOptions) -> Iterator[Sink]:
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        yield HtmlPictures(report, options.limits)
+        side = CLOSE_UP_SIDE if options.expected <= THUMBNAILS_ABOVE else CLOSE_UP_SIDE // 2
+        yield HtmlPictures(report, options.limits, side)
     except BaseException:
         report.discard()
         raise

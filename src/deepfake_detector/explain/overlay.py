@@ -51,8 +51,7 @@ def overlay(image: ImageArray, heatmaps: Iterable[Heatmap]) -> ImageArray:
 
 def close_up(image: ImageArray, heatmap: Heatmap, side: int) -> CloseUp:
     """The square that the network looked at, with a little around it, drawn at ``side`` pixels."""
-    box = _window(image, heatmap)
-    left, top, right, bottom = box
+    left, top, right, bottom = _window(image, heatmap)
     part = np.ascontiguousarray(image[top:bottom, left:right])
     scale = side / max(part.shape[0], part.shape[1])
     size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
@@ -105,9 +104,7 @@ def _bar(width: int, height: int) -> ImageArray:
 
 def _painted(image: ImageArray, heatmap: Heatmap, limit: float) -> ImageArray:
     """``image`` with one map, interpolated linearly, laid over its square."""
-    height, width = image.shape[:2]
-    box = _window(image, heatmap, margin=0.0)
-    left, top, right, bottom = box
+    left, top, right, bottom = _window(image, heatmap, margin=0.0)
     corners = np.asarray(heatmap.corners, dtype=np.float32) - (left, top)
     edge = FINE - 0.5
     square = np.array([[-0.5, -0.5], [edge, -0.5], [-0.5, edge]], dtype=np.float32)
@@ -123,7 +120,6 @@ def _painted(image: ImageArray, heatmap: Heatmap, limit: float) -> ImageArray:
     mixed = part * (1.0 - inside[..., None]) + painted * inside[..., None]
     result = image.copy()
     result[top:bottom, left:right] = np.round(mixed).astype(np.uint8)
-    assert result.shape == (height, width, 3)
     return result
 
 

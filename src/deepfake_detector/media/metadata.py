@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _BASE = {"Make": 0x010F, "Model": 0x0110, "Software": 0x0131, "ImageDescription"
 _USER_COMMENT = 0x9286
 _XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 _XMP_FIELDS = ("CreatorTool", "Credit", "description", "Description", "softwareAgent")
+# As an attribute, or as an element, perhaps within a list. Every repetition is bounded: strangers write this text.
+_XMP_FIELD = r':{name}(?:="([^"]{{0,2000}})"|>(?:\s{{0,99}}<[^<>]{{0,200}}>){{0,4}}([^<]{{1,2000}})<)'
 _SOURCE_TYPE = re.compile(r"digitalsourcetype/(\w{1,64})", re.IGNORECASE)
 
 
@@ -94,14 +97,8 @@ def _xmp(image: Image.Image) -> str:
 def _xmp_fields(xmp: str) -> Iterator[Field]:
     """A few fields by their names. The XML is not parsed: it comes from strangers, and no structure is needed."""
     for name in _XMP_FIELDS:
-        for attribute, element in re.findall(rf':{name}(?:="([^"]*)"|>(?:\s*<[^>]*>)*([^<]+)<)', xmp):
-            yield Field(f"XMP {name}", _unescaped((attribute or element).strip()))
-
-
-def _unescaped(text: str) -> str:
-    import html
-
-    return html.unescape(text)
+        for attribute, element in re.findall(_XMP_FIELD.format(name=name), xmp):
+            yield Field(f"XMP {name}", html.unescape((attribute or element).strip()))
 
 
 def _plain(value: Any) -> str:

@@ -32,7 +32,8 @@ RANDOM_DRAWS = 3
 GAUSSIAN_SIGMA = 0.25
 """Of the centred Gaussian, as a share of the side: it covers a face in a face crop."""
 
-FIGURES = ("deletion", "insertion", "pointing", "iou")
+FIGURES = ("deletion", "insertion", "both", "pointing", "iou")
+"""What ``compare`` compares: each is an attribute of ``Marks``."""
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_] | None
@@ -54,6 +55,15 @@ class Marks:
     pointing: Floats
     iou: Floats
 
+    @property
+    def both(self) -> Floats:
+        """The mean of deletion and insertion, in which a pattern that disturbs or restores the whole face cancels out.
+
+        Scattered blur makes any logit fall, and a whole patch of the middle makes any rise: by itself the one
+        flatters random maps, the other those that look at the middle.
+        """
+        return (self.deletion + self.insertion) / 2.0
+
 
 def gaussian_map(cells: int) -> FloatArray:
     """The map that looks at the middle, (cells, cells)."""
@@ -71,7 +81,7 @@ def mark(
         fine = enlarged(values, crop.shape[0])
         pointing, iou = (np.nan, np.nan) if mask is None else (points_into(fine, mask), overlap(fine, mask))
         rows.append((*removal(logits, crop, fine), pointing, iou))
-    return Marks(*np.asarray(rows, dtype=np.float64).reshape(-1, len(FIGURES)).T)
+    return Marks(*np.asarray(rows, dtype=np.float64).reshape(-1, len(Marks.__slots__)).T)
 
 
 def mark_random(logits: Logits, crops: Sequence[ImageArray], masks: Sequence[Mask], cells: int, seed: int) -> Marks:
@@ -81,7 +91,7 @@ def mark_random(logits: Logits, crops: Sequence[ImageArray], masks: Sequence[Mas
         mark(logits, crops, masks, rng.random((len(crops), cells, cells)).astype(np.float32))
         for _ in range(RANDOM_DRAWS)
     ]
-    return Marks(*(np.mean([getattr(draw, name) for draw in draws], axis=0) for name in FIGURES))
+    return Marks(*(np.mean([getattr(draw, name) for draw in draws], axis=0) for name in Marks.__slots__))
 
 
 def removal(logits: Logits, crop: ImageArray, values: FloatArray) -> tuple[float, float]:

@@ -13,7 +13,6 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -91,6 +90,14 @@ def face(cached: CachedCrop, mesh: NDArray[np.float32]) -> tuple[Picture, Region
     return warp(read_cached(cached), matrix, RULE.size), regions
 
 
+def said(count: int, n: int) -> str:
+    """A share with its interval (95 %), in words."""
+    found = rate(count, n)
+    if found.value is None or found.low is None or found.high is None:
+        return "–"
+    return f"{100 * found.value:.1f} % ({100 * found.low:.1f}–{100 * found.high:.1f})"
+
+
 def main() -> None:
     """Count, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,7 +126,7 @@ def main() -> None:
         "photos": len(known),
         "split": options.split,
         **{
-            name: {caution: asdict(rate(found[caution], len(known))) for caution in ("covered_face", "drawing")}
+            name: {caution: said(found[caution], len(known)) for caution in ("covered_face", "drawing")}
             for name, found in counts.items()
         },
     }

@@ -44,6 +44,17 @@ EXTRAS = {
     "heic": {"pillow-heif": "pillow_heif"},
     "provenance": {"c2pa-python": "c2pa"},
     "twins": {"ncnn": "ncnn"},
+    "serve": {
+        "fastapi": "fastapi",
+        "uvicorn": "uvicorn",
+        "python-multipart": "python_multipart",
+        "pydantic-settings": "pydantic_settings",
+        "sqlalchemy": "sqlalchemy",
+        "alembic": "alembic",
+        "prometheus-client": "prometheus_client",
+    },
+    "postgres": {"psycopg": "psycopg"},
+    "client": {"httpx": "httpx"},
 }
 """Extra → what it brings, as above."""
 

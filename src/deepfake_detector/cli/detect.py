@@ -97,8 +97,8 @@ def _resume_file(
 
 
 def _sinks(stack: ExitStack, detector: Detector, outputs: Outputs, expected: int) -> list[Sink]:
-    from deepfake_detector.cli.model_summary import model_summary
     from deepfake_detector.cli.sinks import HtmlOptions, html_file, output_folder, stdout_sink
+    from deepfake_detector.service.model_summary import model_summary
 
     html = HtmlOptions(model_summary(detector.bundle.card), expected, detector.settings.limits, typed_command())
     sinks = [stack.enter_context(stdout_sink(outputs.stdout, sys.stdout))]

@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Set the threshold on real photos of your own cameras.",
     ),
     "doctor": ("deepfake_detector.cli.doctor", "doctor", "Say what is installed and whether it works."),
+    "serve": ("deepfake_detector.cli.serve", "serve", "Answer over HTTP, with a page for people."),
+    "keys": ("deepfake_detector.cli.keys", "keys", "Make, list, replace and end the API keys of the service."),
     "schema": ("deepfake_detector.cli.schema", "schema", "Print the JSON Schema of the answers."),
     "split": ("deepfake_detector.cli.split", "split", "Split Real and Fake pictures into train, val and test."),
     "faces": ("deepfake_detector.cli.faces", "faces", "Cut the largest face out of each picture, without loss."),

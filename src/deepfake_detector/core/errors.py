@@ -19,6 +19,7 @@
     ├── ConfigError                an experiment file or a setting is wrong
     │   └── ThresholdModelError        a threshold of one's own was set for another model
     ├── DataError                  a training or evaluation set cannot be used
+    ├── ServiceError               a service on the network cannot be reached, or refused
     ├── WeightsError               pretrained weights cannot be had
     └── ExportError                Keras and ONNX do not agree, or the conversion failed
 """
@@ -132,6 +133,20 @@ class DataError(DeepfakeDetectorError):
     """A training or evaluation set cannot be used as it is."""
 
     code = "data"
+
+
+class ServiceError(DeepfakeDetectorError):
+    """A service on the network could not be reached, or refused a request.
+
+    ``status`` is that of HTTP, None if there was no answer; ``problem`` the code in the service's problem document.
+    """
+
+    code = "service"
+
+    def __init__(self, message: str, status: int | None = None, problem: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem
 
 
 class WeightsError(DeepfakeDetectorError):

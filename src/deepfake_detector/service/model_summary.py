@@ -1,4 +1,4 @@
-"""What the HTML report says of the model, from its card."""
+"""What the HTML report says of the model, from its card; for the command line and the service."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What the service remembers: tables, migrations, and the few questions that are asked of them."""

@@ -1,0 +1,96 @@
+"""What the service and its workers say to each other: a line of JSON and bytes, in frames; never pickle.
+
+A worker opens files that strangers sent. Should one of them take it over, all that it can say to the service is what
+can be said here.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+HEADER = struct.Struct(">II")
+"""Bytes of the JSON, bytes of the payload."""
+
+MOST_JSON = 16 * 1024 * 1024
+MOST_PAYLOAD = 64 * 1024 * 1024
+
+Work = Literal["analyse", "preview", "report", "heatmap"]
+
+
+class FrameError(Exception):
+    """What came is no frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker is to do with a file: its path, and the options of the analysis.
+
+    ``answer`` is the JSON of the report for the tasks that show one; ``name`` is what the file was called by its
+    owner, for display; ``face`` counts from 0.
+    """
+
+    work: Work
+    file: str
+    name: str = ""
+    operating_point: str = "fpr5"
+    prior: float = 0.5
+    all_faces: bool = False
+    answer: str | None = None
+    face: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a worker is told when it starts: the model, the limits of a picture, the bytes of memory it may have."""
+
+    model: str | None
+    max_bytes: int
+    max_pixels: int
+    max_side: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a task: an error's code and message, or an answer (JSON) with its verdict, or a payload."""
+
+    code: str | None = None
+    message: str = ""
+    answer: str | None = None
+    verdict: str | None = None
+    p_fake: float | None = None
+    payload: bytes = field(default=b"", repr=False)
+
+
+def pack(message: Task | Setup | Result) -> bytes:
+    """A frame."""
+    content = asdict(message)
+    payload = content.pop("payload", b"")
+    text = json.dumps(content).encode()
+    return b"".join((HEADER.pack(len(text), len(payload)), text, payload))
+
+
+def sizes(header: bytes) -> tuple[int, int]:
+    """The sizes that a header announces. Raises FrameError for such as no message has."""
+    text, payload = HEADER.unpack(header)
+    if text > MOST_JSON or payload > MOST_PAYLOAD:
+        raise FrameError(f"a frame of {text} and {payload} bytes")
+    return text, payload
+
+
+def unpack_result(text: bytes, payload: bytes) -> Result:
+    """The result in a frame. Raises FrameError."""
+    try:
+        content: dict[str, Any] = json.loads(text)
+        result = Result(**content, payload=payload)
+    except (ValueError, TypeError) as error:
+        raise FrameError("a frame that holds no result") from error
+    words = (result.code, result.message, result.answer, result.verdict)
+    if not all(word is None or isinstance(word, str) for word in words):
+        raise FrameError("a result of the wrong types")
+    if result.p_fake is not None and not isinstance(result.p_fake, float | int):
+        raise FrameError("a result of the wrong types")
+    return result

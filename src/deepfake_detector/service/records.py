@@ -1,0 +1,188 @@
+"""What the service says of an analysis, as JSON; the report inside is the one that ``deepfake schema`` describes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from deepfake_detector.core.types import OperatingPoint, Report, Verdict
+from deepfake_detector.report.schema import AnalysedRecord, from_record
+from deepfake_detector.report.text import VERDICT_WORDS, face_reasons, percent, sentence, threshold_sentence
+from deepfake_detector.service.db.tables import SECOND, Analysis, State
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class FileOut(BaseModel):
+    """The file that was sent."""
+
+    name: str = Field(description="As its owner called it; for display.")
+    bytes: int
+    sha256: str
+    kept: bool = Field(description="False once the file was deleted; the answer stays.")
+
+
+class OptionsOut(BaseModel):
+    """How it is analysed."""
+
+    operating_point: OperatingPoint
+    prior: Share
+    all_faces: bool
+
+
+class ErrorOut(BaseModel):
+    """Why there is no report."""
+
+    code: str
+    message: str
+
+
+class FaceText(BaseModel):
+    """A face in plain words."""
+
+    verdict: str
+    probability: str
+    notes: tuple[str, ...]
+
+
+class TextOut(BaseModel):
+    """The answer in plain words."""
+
+    verdict: str
+    probability: str | None
+    sentence: str
+    threshold: str
+    faces: tuple[FaceText, ...]
+
+
+class LinksOut(BaseModel):
+    """Where more is to be had; null where there is nothing."""
+
+    self: str
+    events: str
+    batch: str
+    report: str | None
+    preview: str | None
+    heatmaps: tuple[str | None, ...] = Field(default=(), description="One for each face of the report, or null.")
+
+
+class AnalysisSummary(BaseModel):
+    """An analysis as lists show it."""
+
+    id: str
+    batch: str = Field(description="What came in one request has the same one.")
+    state: State
+    progress: Share
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    file: FileOut
+    options: OptionsOut
+    verdict: Verdict | None
+    p_fake: Share | None
+    error: ErrorOut | None
+    links: LinksOut
+
+
+class AnalysisOut(AnalysisSummary):
+    """An analysis with its report."""
+
+    report: AnalysedRecord | None
+    text: TextOut | None = Field(description="The report in plain words.")
+
+
+class BatchOut(BaseModel):
+    """What came in one request."""
+
+    batch: str
+    analyses: tuple[AnalysisSummary, ...]
+
+
+class ListOut(BaseModel):
+    """A page of a list, the newest first."""
+
+    analyses: tuple[AnalysisSummary, ...]
+    next: str | None = Field(description="The cursor of the next page; null on the last one.")
+
+
+def summary(row: Analysis) -> AnalysisSummary:
+    """A row of the table without its report."""
+    return AnalysisSummary(**_common(row), links=_links(row, ()))
+
+
+def whole(row: Analysis) -> AnalysisOut:
+    """A row of the table with its report."""
+    report = None if row.report is None else _reports().validate_json(row.report)
+    outcome = None if report is None else from_record(report)
+    text = _text(outcome) if isinstance(outcome, Report) else None
+    return AnalysisOut(**_common(row), links=_links(row, heatmaps(row)), report=report, text=text)
+
+
+def heatmaps(row: Analysis) -> tuple[bool, ...]:
+    """For each face of the report, whether it has a heat map."""
+    faces = [] if row.report is None else json.loads(row.report)["faces"]
+    return tuple(face.get("heatmap") is not None for face in faces)
+
+
+@cache
+def _reports() -> TypeAdapter[AnalysedRecord]:
+    return TypeAdapter(AnalysedRecord)
+
+
+def _common(row: Analysis) -> dict[str, Any]:
+    error = None if row.error_code is None else ErrorOut(code=row.error_code, message=row.error_message or "")
+    return {
+        "id": row.id,
+        "batch": row.batch,
+        "state": State(row.state),
+        "progress": row.progress,
+        "created": _time(row.created),
+        "started": _time(row.started),
+        "finished": _time(row.finished),
+        "file": FileOut(name=row.name, bytes=row.bytes, sha256=row.sha256, kept=row.stored > 0),
+        "options": OptionsOut(
+            operating_point=OperatingPoint(row.operating_point), prior=row.prior, all_faces=row.all_faces
+        ),
+        "verdict": None if row.verdict is None else Verdict(row.verdict),
+        "p_fake": row.p_fake,
+        "error": error,
+    }
+
+
+def _time(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else datetime.fromtimestamp(microseconds / SECOND, UTC)
+
+
+def _links(row: Analysis, maps: tuple[bool, ...]) -> LinksOut:
+    place = f"/v1/analyses/{row.id}"
+    shown = row.state == State.DONE and row.stored > 0
+    return LinksOut(
+        self=place,
+        events=f"{place}/events",
+        batch=f"/v1/batches/{row.batch}",
+        report=f"{place}/report.html" if shown else None,
+        preview=f"{place}/preview.jpg" if shown else None,
+        heatmaps=tuple(f"{place}/heatmaps/{n}.png" if there else None for n, there in enumerate(maps, 1)),
+    )
+
+
+def _text(report: Report) -> TextOut:
+    judged = report.p_fake is not None
+    return TextOut(
+        verdict=VERDICT_WORDS[report.verdict],
+        probability=percent(report.p_fake) if report.p_fake is not None else None,
+        sentence=sentence(report),
+        threshold=threshold_sentence(report.decision) if judged else "",
+        faces=tuple(
+            FaceText(
+                verdict=VERDICT_WORDS[face.verdict],
+                probability=percent(face.p_fake),
+                notes=(*(() if face.kind is None else (face.kind.value,)), *face_reasons(face)),
+            )
+            for face in report.faces
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The routes: thin, each hands on to what does the work."""

@@ -1,0 +1,157 @@
+"""What is made of an answer when somebody asks for it: the HTML report, a preview, heat maps, progress."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import StreamingResponse
+
+from deepfake_detector.service.access import Caller, Reader, ServicesHere
+from deepfake_detector.service.db.tables import Analysis, State
+from deepfake_detector.service.jobs.messages import Task, Work
+from deepfake_detector.service.jobs.pool import TaskTimeoutError, WorkerDiedError
+from deepfake_detector.service.jobs.runner import POLL
+from deepfake_detector.service.problems import CODES, Problem, responses
+from deepfake_detector.service.records import heatmaps, summary
+from deepfake_detector.service.routes.analyses import AnalysisId, found
+from deepfake_detector.service.services import Services
+
+router = APIRouter(prefix="/v1/analyses/{name}", tags=["results"])
+
+STREAM_SECONDS = 600.0
+"""A stream of events ends after this; browsers then open it anew by themselves."""
+
+KEEP_ALIVE = 15.0
+"""Seconds between comments in a stream where nothing happens, so that nobody between takes it for dead."""
+
+_PROBLEMS = (
+    "unauthorized", "forbidden", "not_found", "file_gone", "conflict", "timeout", "analysis_crashed", "rate_limited",
+)  # fmt: skip
+_STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
+_CACHED = {"Cache-Control": "private, max-age=3600"}
+
+
+@router.get(
+    "/report.html",
+    summary="The HTML report",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {}}}, **responses(*_PROBLEMS)},
+)
+async def report(name: AnalysisId, caller: Reader, services: ServicesHere, download: bool = False) -> Response:
+    """A page that stands by itself; the browser opens it in a sandbox, without scripts and without network."""
+    row = await _done(services, caller, name)
+    page = await _draw(services, row, "report")
+    styles = " ".join(_hash(style) for style in _STYLE.findall(page)) or "'none'"
+    headers = {
+        "Content-Security-Policy": (
+            f"sandbox; default-src 'none'; img-src data:; style-src {styles}; "
+            "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        )
+    }
+    if download:
+        headers["Content-Disposition"] = f'attachment; filename="deepfake-report-{name}.html"'
+    return Response(page, 200, headers, "text/html; charset=utf-8")
+
+
+@router.get(
+    "/preview.jpg",
+    summary="A preview of the picture",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, **responses(*_PROBLEMS)},
+)
+async def preview(name: AnalysisId, caller: Reader, services: ServicesHere) -> Response:
+    """The upright picture, drawn anew without metadata; the file itself is never sent to a browser."""
+    row = await _done(services, caller, name)
+    return Response(await _draw(services, row, "preview"), 200, _CACHED, "image/jpeg")
+
+
+@router.get(
+    "/heatmaps/{number}.png",
+    summary="The heat map of a face",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}}, **responses(*_PROBLEMS, "no_heatmap")},
+)
+async def heatmap(
+    name: AnalysisId,
+    number: Annotated[int, PathParameter(ge=1, le=10_000, description="The number of the face, from 1.")],
+    caller: Reader,
+    services: ServicesHere,
+) -> Response:
+    """Where the evidence lies, to be laid over the preview; orange speaks for fake, blue against it."""
+    row = await _done(services, caller, name)
+    there = heatmaps(row)
+    if number > len(there) or not there[number - 1]:
+        raise Problem("no_heatmap", f"the report has no heat map of face {number}")
+    return Response(await _draw(services, row, "heatmap", number - 1), 200, _CACHED, "image/png")
+
+
+@router.get(
+    "/events",
+    summary="Progress",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "Server-sent events `progress` and, last, `end`", "content": {"text/event-stream": {}}},
+        **responses("unauthorized", "forbidden", "not_found", "rate_limited"),
+    },
+)
+async def events(name: AnalysisId, caller: Reader, services: ServicesHere) -> StreamingResponse:
+    """The analysis (as lists show it) whenever it changes, until it ends."""
+    row = await asyncio.to_thread(found, services, caller, name)
+    return StreamingResponse(_stream(services, row), media_type="text/event-stream")
+
+
+async def _stream(services: Services, row: Analysis) -> AsyncIterator[str]:
+    clock = asyncio.get_running_loop().time
+    end, last_word, said = clock() + STREAM_SECONDS, clock(), ""
+    with services.runner.watching(row.id) as changed:
+        while clock() < end:
+            changed.clear()
+            fresh = await asyncio.to_thread(services.analyses.get, row.owner, row.id)
+            if fresh is None:
+                return
+            text = summary(fresh).model_dump_json()
+            if text != said:
+                final = State(fresh.state).final
+                yield f"event: {'end' if final else 'progress'}\ndata: {text}\n\n"
+                if final:
+                    return
+                said, last_word = text, clock()
+            elif clock() - last_word > KEEP_ALIVE:
+                yield ": still waiting\n\n"
+                last_word = clock()
+            try:
+                await asyncio.wait_for(changed.wait(), POLL)
+            except TimeoutError:
+                continue
+
+
+async def _done(services: Services, caller: Caller, name: str) -> Analysis:
+    row = await asyncio.to_thread(found, services, caller, name)
+    if row.state != State.DONE:
+        raise Problem("conflict", f"the analysis is {row.state}; there is a report only once it is done")
+    return row
+
+
+async def _draw(services: Services, row: Analysis, work: Work, face: int = 0) -> bytes:
+    """Have a worker draw something. Raises Problem."""
+    task = Task(work, str(services.folder.path(row.id)), row.name, answer=row.report, face=face)
+    try:
+        result = await services.pool.do(task, services.settings.analysis_timeout)
+    except TaskTimeoutError:
+        raise Problem("timeout", "drawing it took too long") from None
+    except WorkerDiedError:
+        raise Problem("analysis_crashed", "the file brought the worker down that was to draw it") from None
+    if result.code is not None:
+        raise Problem(result.code if result.code in CODES else "input_error", result.message)
+    return result.payload
+
+
+def _hash(style: bytes) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style).digest()).decode()}'"

@@ -1,0 +1,43 @@
+"""The page: one document and its files, all of this package, all from this host."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+from markupsafe import Markup
+from starlette.staticfiles import StaticFiles
+
+WEB = Path(__file__).resolve().parents[1] / "web"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+router = APIRouter(include_in_schema=False)
+assets = StaticFiles(directory=WEB / "assets")
+
+
+@router.get("/")
+def page() -> Response:
+    """The page, with its words filled in."""
+    return Response(_page(), 200, {"Content-Security-Policy": POLICY}, "text/html; charset=utf-8")
+
+
+@router.get("/favicon.ico")
+def icon() -> Response:
+    """The icon, for browsers that ask before they read the page."""
+    return Response((WEB / "assets" / "icon.svg").read_bytes(), media_type="image/svg+xml")
+
+
+@cache
+def _page() -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    strings = json.loads((WEB / "strings.json").read_text(encoding="utf-8"))
+    environment = Environment(loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined)
+    # The same words for the script, as data that no browser runs.
+    script = Markup(json.dumps(strings).replace("<", "\\u003c"))  # noqa: S704 - our own words, and no < in them
+    return environment.get_template("page.html.j2").render(t=strings, strings=script)

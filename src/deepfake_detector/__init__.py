@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         InputError,
         MissingExtraError,
         ModelError,
+        ServiceError,
     )
     from deepfake_detector.core.settings import AnalysisSettings, Limits
     from deepfake_detector.core.types import (
@@ -39,11 +40,14 @@ if TYPE_CHECKING:
     from deepfake_detector.pipeline import Detector
     from deepfake_detector.scoring.bundle import Bundle
     from deepfake_detector.scoring.bundle import load_bundle as load_model
+    from deepfake_detector.service.client import AsyncDeepfakeDetectorClient, DeepfakeDetectorClient
 
 __all__ = [
     "AnalysisSettings",
+    "AsyncDeepfakeDetectorClient",
     "Box",
     "Bundle",
+    "DeepfakeDetectorClient",
     "DeepfakeDetectorError",
     "Detector",
     "Face",
@@ -57,19 +61,21 @@ __all__ = [
     "Outcome",
     "QualityIssue",
     "Report",
+    "ServiceError",
     "Verdict",
     "__version__",
     "load_model",
 ]
 
 _HOMES = {
-    "core.errors": ("DeepfakeDetectorError", "InputError", "MissingExtraError", "ModelError"),
+    "core.errors": ("DeepfakeDetectorError", "InputError", "MissingExtraError", "ModelError", "ServiceError"),
     "core.settings": ("AnalysisSettings", "Limits"),
     "core.types": (
         "Box", "Face", "Failure", "Kind", "OperatingPoint", "Outcome", "QualityIssue", "Report", "Verdict",
     ),
     "pipeline": ("Detector",),
     "scoring.bundle": ("Bundle", "load_bundle"),
+    "service.client": ("AsyncDeepfakeDetectorClient", "DeepfakeDetectorClient"),
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _NAMES_AT_HOME = {"load_model": "load_bundle"}

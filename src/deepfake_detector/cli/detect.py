@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,11 +16,13 @@ from deepfake_detector.cli.detect_options import Format, Outputs, Point, one_for
 from deepfake_detector.cli.exitcodes import Finding, exit_code, parse_fail_on
 
 if TYPE_CHECKING:
+    from deepfake_detector.cli.answers import ManyAnalyzer
     from deepfake_detector.cli.resume import ResumeFile
     from deepfake_detector.cli.sinks import Sink
     from deepfake_detector.core.settings import AnalysisSettings
+    from deepfake_detector.core.types import ModelInfo
     from deepfake_detector.media.inputs import InputItem
-    from deepfake_detector.pipeline import Detector
+    from deepfake_detector.scoring.card import Card
 
 
 def detect(
@@ -32,6 +35,7 @@ def detect(
     output: options.Output = None,
     resume: options.Resume = None,
     model: options.Model = None,
+    server: options.Server = None,
     operating_point: options.OperatingPoint = None,
     thresholds: options.Thresholds = None,
     prior: options.Prior = 0.5,
@@ -51,56 +55,81 @@ def detect(
     from deepfake_detector.core.settings import AnalysisSettings
     from deepfake_detector.core.types import OperatingPoint
     from deepfake_detector.media.inputs import expand
-    from deepfake_detector.pipeline import Detector
 
     own = own_threshold(thresholds, operating_point)
+    if server is not None and (own or explain):
+        raise typer.BadParameter("a service answers with its own thresholds, and explains nothing; leave out --server")
     point = OperatingPoint.OWN if own else OperatingPoint((operating_point or Point.FPR5).value)
     settings = AnalysisSettings(
         point, prior, all_faces, threads, explain=explain, trust_anchors=trust_anchors, own_threshold=own
     )
-    detector = Detector(model, settings)
-    items = tuple(expand(paths, limits=settings.limits))
-    raise typer.Exit(exit_code(_analyse(detector, items, settings, outputs), counted))
+    with ExitStack() as stack:
+        analyst = _open(stack, model, server, settings)
+        items = tuple(expand(paths, limits=settings.limits))
+        found = _analyse(analyst, items, outputs)
+    raise typer.Exit(exit_code(found, counted))
 
 
-def _analyse(
-    detector: Detector, items: tuple[InputItem, ...], settings: AnalysisSettings, outputs: Outputs
-) -> set[Finding]:
+@dataclass(frozen=True, slots=True)
+class _Analyst:
+    """Who answers: a detector in this process, or a service; with what is said of its model."""
+
+    answers: ManyAnalyzer
+    card: Card
+    info: ModelInfo
+    settings: AnalysisSettings
+
+
+def _open(stack: ExitStack, model: str | None, server: str | None, settings: AnalysisSettings) -> _Analyst:
+    if server is None:
+        from deepfake_detector.pipeline import Detector
+
+        detector = Detector(model, settings)
+        return _Analyst(detector, detector.bundle.card, detector.bundle.info, settings)
+    if model is not None:
+        raise typer.BadParameter("the service has a model of its own; leave out --model or --server")
+    from deepfake_detector.cli.remote import open_remote
+
+    remote = stack.enter_context(open_remote(server, settings))
+    return _Analyst(remote, remote.card, remote.info, settings)
+
+
+def _analyse(analyst: _Analyst, items: tuple[InputItem, ...], outputs: Outputs) -> set[Finding]:
     """Answer all items into all outputs; returns what was found."""
     from deepfake_detector.cli.answers import answers
 
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
-        resume = _resume_file(stack, detector, settings, outputs)
-        sinks = _sinks(stack, detector, outputs, len(items))
+        resume = _resume_file(stack, analyst, outputs)
+        sinks = _sinks(stack, analyst, outputs, len(items))
         step = stack.enter_context(progress(len(items), quiet=outputs.stdout.streams and sys.stdout.isatty()))
-        for answer in answers(detector, items, resume):
+        for answer in answers(analyst.answers, items, resume):
             for sink in sinks:
                 sink.add(answer)
             counts[answer.word] += 1
             counts["stored"] += answer.stored
             step()
-    _say_more(detector, outputs, counts)
+    _say_more(analyst, outputs, counts)
     return {finding for finding in Finding if counts[finding.value]}
 
 
-def _resume_file(
-    stack: ExitStack, detector: Detector, settings: AnalysisSettings, outputs: Outputs
-) -> ResumeFile | None:
+def _resume_file(stack: ExitStack, analyst: _Analyst, outputs: Outputs) -> ResumeFile | None:
     if outputs.resume is None:
         return None
     from deepfake_detector.cli.resume import ResumeFile
 
-    file = stack.enter_context(ResumeFile(outputs.resume, detector.bundle.info.sha256, settings, detector.threshold))
+    file = stack.enter_context(
+        ResumeFile(outputs.resume, analyst.info.sha256, analyst.settings, analyst.answers.threshold)
+    )
     file.refuse_stream(sys.stdout)
     return file
 
 
-def _sinks(stack: ExitStack, detector: Detector, outputs: Outputs, expected: int) -> list[Sink]:
+def _sinks(stack: ExitStack, analyst: _Analyst, outputs: Outputs, expected: int) -> list[Sink]:
     from deepfake_detector.cli.sinks import HtmlOptions, html_file, output_folder, stdout_sink
     from deepfake_detector.service.model_summary import model_summary
 
-    html = HtmlOptions(model_summary(detector.bundle.card), expected, detector.settings.limits, typed_command())
+    html = HtmlOptions(model_summary(analyst.card), expected, analyst.settings.limits, typed_command())
     sinks = [stack.enter_context(stdout_sink(outputs.stdout, sys.stdout))]
     if outputs.html is not None:
         sinks.append(stack.enter_context(html_file(outputs.html, html)))
@@ -109,12 +138,12 @@ def _sinks(stack: ExitStack, detector: Detector, outputs: Outputs, expected: int
     return sinks
 
 
-def _say_more(detector: Detector, outputs: Outputs, counts: Counter[str]) -> None:
+def _say_more(analyst: _Analyst, outputs: Outputs, counts: Counter[str]) -> None:
     """Below a table: what its numbers assume; on standard error: what was written, and what was known before."""
     from deepfake_detector.report.text import percent
 
     if outputs.stdout is Format.TABLE:
-        settings, info = detector.settings, detector.bundle.info
+        settings, info = analyst.settings, analyst.info
         console(sys.stdout).print(
             f"{_summary(counts)}. p(fake) assumes that {percent(settings.prior)} of all pictures are fake; "
             f"operating point {settings.operating_point.value}; model {info.name} {info.version}; "

@@ -158,6 +158,15 @@ Model = Annotated[
         show_default="the shipped one",
     ),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        rich_help_panel=ANALYSIS,
+        help="Ask this service (`deepfake serve`); its key is read from DEEPFAKE_KEY.",
+    ),
+]
 OperatingPoint = Annotated[
     Point | None,
     typer.Option(

@@ -69,6 +69,7 @@ def _bind(config: uvicorn.Config) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((config.host, config.port))
+        found.listen(config.backlog)  # at once, so that whoever reads the announced address can connect
     except OSError as error:
         found.close()
         raise ConfigError(

@@ -10,6 +10,9 @@ from fastapi import APIRouter, Response
 from markupsafe import Markup
 from starlette.staticfiles import StaticFiles
 
+from deepfake_detector.service.access import ServicesHere
+from deepfake_detector.service.settings import ServiceSettings
+
 WEB = Path(__file__).resolve().parents[1] / "web"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -21,9 +24,9 @@ assets = StaticFiles(directory=WEB / "assets")
 
 
 @router.get("/")
-def page() -> Response:
-    """The page, with its words filled in."""
-    return Response(_page(), 200, {"Content-Security-Policy": POLICY}, "text/html; charset=utf-8")
+def page(services: ServicesHere) -> Response:
+    """The page, with its words and the limits of this service filled in."""
+    return Response(_page(services.settings), 200, {"Content-Security-Policy": POLICY}, "text/html; charset=utf-8")
 
 
 @router.get("/favicon.ico")
@@ -33,11 +36,20 @@ def icon() -> Response:
 
 
 @cache
-def _page() -> str:
+def _page(settings: ServiceSettings) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     strings = json.loads((WEB / "strings.json").read_text(encoding="utf-8"))
+    limits = {
+        "files": settings.max_files,
+        "bytes": settings.limits.max_bytes,
+        "days": settings.retention_days,
+    }
     environment = Environment(loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined)
-    # The same words for the script, as data that no browser runs.
-    script = Markup(json.dumps(strings).replace("<", "\\u003c"))  # noqa: S704 - our own words, and no < in them
-    return environment.get_template("page.html.j2").render(t=strings, strings=script)
+    template = environment.get_template("page.html.j2")
+    return template.render(t=strings, strings=_data(strings), limits=_data(limits))
+
+
+def _data(content: object) -> Markup:
+    """Data for the script, as JSON that no browser runs."""
+    return Markup(json.dumps(content).replace("<", "\\u003c"))  # noqa: S704 - our own words, without any <

@@ -1,0 +1,60 @@
+"""The interface is what its OpenAPI document says, and answers whatever comes with no fault of its own."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+from deepfake_detector.service.examples import DONE, QUEUED
+from deepfake_detector.service.problems import CODES
+from deepfake_detector.service.records import AnalysisOut, BatchOut
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@pytest.fixture(scope="session")
+def api(server):
+    return schemathesis.openapi.from_url(f"{server.address}/v1/openapi.json")
+
+
+@schema.exclude(path_regex="/events$").parametrize()
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_request_brings_about_a_fault(case):
+    response = case.call(timeout=120)
+    checks = [not_a_server_error, content_type_conformance, response_schema_conformance]
+    case.validate_response(response, checks=checks)
+
+
+def test_the_examples_are_what_the_schema_says():
+    assert AnalysisOut.model_validate(DONE).state == "done"
+    assert BatchOut.model_validate(QUEUED).analyses[0].state == "queued"
+
+
+def test_every_problem_in_the_document_is_in_the_list(http):
+    document = http.get("/v1/openapi.json").json()
+    described = {
+        status
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for status, response in operation["responses"].items()
+        if "application/problem+json" in response.get("content", {})
+    }
+    assert described <= {str(status) for status, _ in CODES.values()}
+    assert "ProblemDetails" in document["components"]["schemas"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+@given(data=st.data())
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+def test_mutated_files_bring_down_nothing(http, seeds, data):
+    content = bytearray(data.draw(st.sampled_from(seeds)))
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
+        content = content or bytearray(b"x")
+    response = http.post("/v1/analyses", files={"file": ("mutated", bytes(content))})
+    assert response.status_code in (200, 413, 415, 422), response.text
+    if response.status_code != 200:
+        assert response.json()["code"] not in ("analysis_crashed", "timeout"), response.text

@@ -12,7 +12,22 @@ from deepfake_detector.core.types import Report
 from deepfake_detector.pipeline import Detector
 from deepfake_detector.scoring.bundle import load_bundle
 
-HEAVY = ("numpy", "onnxruntime", "onnx", "cv2", "pydantic", "PIL", "rich", "typer", "jinja2", "tensorflow", "keras")
+HEAVY = (
+    "numpy",
+    "onnxruntime",
+    "onnx",
+    "cv2",
+    "pydantic",
+    "PIL",
+    "rich",
+    "typer",
+    "jinja2",
+    "tensorflow",
+    "keras",
+    "httpx",
+    "fastapi",
+    "sqlalchemy",
+)
 
 
 def run(code):

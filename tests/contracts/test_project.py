@@ -36,7 +36,7 @@ def test_links_between_pages_lead_somewhere(page):
 def test_the_tour_names_files_that_exist():
     tour = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     source = ROOT / "src" / "deepfake_detector"
-    for name in re.findall(r"`((?:cli|media|faces|scoring|verdict|report|training|core)/[\w./]*)`", tour):
+    for name in re.findall(r"`((?:cli|service|media|faces|scoring|verdict|report|training|core)/[\w./]*)`", tour):
         assert (source / name).exists(), name
 
 

@@ -48,7 +48,8 @@ def keys(
     """
     if action is not Action.LIST and not name:
         raise typer.BadParameter(f"`deepfake keys {action.value}` needs a name or an id", param_hint="[NAME|ID]")
-    settings = open_settings(folder=folder)
+    # Only the database matters here: a key must be to be had before the service may listen anywhere.
+    settings = open_settings(folder=folder, host="127.0.0.1")
     from deepfake_detector.service.db.engine import Database
     from deepfake_detector.service.db.keys import KeyStore
     from deepfake_detector.service.jobs.folder import Folder

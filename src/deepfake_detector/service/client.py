@@ -7,10 +7,10 @@ import os
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from deepfake_detector.core.concurrency import map_ahead
 from deepfake_detector.core.errors import (
@@ -27,10 +27,8 @@ from deepfake_detector.core.errors import (
 from deepfake_detector.core.settings import AnalysisSettings
 from deepfake_detector.core.types import Failure, Outcome, Report
 
-try:
+if TYPE_CHECKING:
     import httpx
-except ModuleNotFoundError as _error:
-    raise MissingExtraError("asking a service", "client") from _error
 
 Source = str | os.PathLike[str] | bytes
 
@@ -106,7 +104,8 @@ class DeepfakeDetectorClient:
     ) -> None:
         self._access = Access(address, key, timeout, retries)
         self._settings = settings or AnalysisSettings()
-        self._http = httpx.Client(**self._access.options())
+        self._httpx = _library()
+        self._http: httpx.Client = self._httpx.Client(**self._access.options())
 
     def analyze(self, source: Source) -> Report:
         """The report for one picture: a path, or a file's bytes.
@@ -157,7 +156,7 @@ class DeepfakeDetectorClient:
             response, error = None, None
             try:
                 response = self._http.request(request.method, request.place, **request.options)
-            except httpx.TransportError as caught:
+            except self._httpx.TransportError as caught:
                 error = caught
             if response is not None and response.is_success:
                 return response
@@ -186,7 +185,8 @@ class AsyncDeepfakeDetectorClient:
     ) -> None:
         self._access = Access(address, key, timeout, retries)
         self._settings = settings or AnalysisSettings()
-        self._http = httpx.AsyncClient(**self._access.options())
+        self._httpx = _library()
+        self._http: httpx.AsyncClient = self._httpx.AsyncClient(**self._access.options())
 
     async def analyze(self, source: Source) -> Report:
         """As ``DeepfakeDetectorClient.analyze``."""
@@ -220,7 +220,7 @@ class AsyncDeepfakeDetectorClient:
             response, error = None, None
             try:
                 response = await self._http.request(request.method, request.place, **request.options)
-            except httpx.TransportError as caught:
+            except self._httpx.TransportError as caught:
                 error = caught
             if response is not None and response.is_success:
                 return response
@@ -229,6 +229,14 @@ class AsyncDeepfakeDetectorClient:
                 raise _failure(self._access.address, response, error) from error
             await asyncio.sleep(pause)
             attempt += 1
+
+
+def _library() -> ModuleType:
+    try:
+        import httpx
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("asking a service", "client") from error
+    return httpx
 
 
 def _read(source: Source) -> tuple[str | None, bytes]:
@@ -265,8 +273,6 @@ def _waiting_for(answer: Mapping[str, Any]) -> str | None:
 
 def _report(answer: Mapping[str, Any], path: str | None) -> Report:
     """The report in an analysis that has ended. Raises InputError."""
-    from dataclasses import replace
-
     from deepfake_detector.report.schema import AnalysedRecord, from_record
 
     if answer["report"] is None:

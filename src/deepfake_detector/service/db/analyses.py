@@ -12,6 +12,9 @@ from sqlalchemy.orm import Session, defer
 from deepfake_detector.service.db.engine import Database
 from deepfake_detector.service.db.tables import FINAL, Analysis, Idempotency, State, now
 
+NAMES_AT_ONCE = 500
+"""A statement may not have any number of parameters."""
+
 
 class QueueFullError(Exception):
     """As many analyses wait as may wait."""
@@ -132,11 +135,6 @@ class Analyses:
             found = delete(Analysis).where(Analysis.id == name, Analysis.owner == owner).returning(Analysis.id)
             return session.execute(found).first() is not None
 
-    def file_gone(self, name: str) -> None:
-        """Remember that no file of this analysis is kept."""
-        with self._database.write() as session, session.begin():
-            session.execute(update(Analysis).where(Analysis.id == name).values(stored=0))
-
     def expire(self, before: int) -> Sequence[str]:
         """Delete what became final before this time, and the names of requests as old; returns the ids."""
         with self._database.write() as session, session.begin():
@@ -147,9 +145,12 @@ class Analyses:
 
     def known(self, names: Sequence[str]) -> frozenset[str]:
         """Which of these ids are in the table with a file."""
+        found: set[str] = set()
         with self._database.read() as session:
-            rows = select(Analysis.id).where(Analysis.id.in_(names), Analysis.stored > 0)
-            return frozenset(session.scalars(rows))
+            for start in range(0, len(names), NAMES_AT_ONCE):
+                some = names[start : start + NAMES_AT_ONCE]
+                found.update(session.scalars(select(Analysis.id).where(Analysis.id.in_(some), Analysis.stored > 0)))
+        return frozenset(found)
 
 
 def _check_room(session: Session, owner: str, new: Sequence[Analysis], room: Room) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from deepfake_detector.report.text import encodable, printable
 from deepfake_detector.service.db.queue import CRASHED, Outcome, Queue
 from deepfake_detector.service.db.tables import Analysis
 from deepfake_detector.service.jobs.folder import Folder
@@ -169,5 +170,6 @@ class Runner:
 
 def _as_outcome(result: Result) -> Outcome:
     if result.code is not None:
-        return Outcome(error_code=result.code, error_message=result.message)
+        # What a decoder complains of may hold anything, and PostgreSQL stores no zero byte.
+        return Outcome(error_code=result.code, error_message=printable(encodable(result.message)))
     return Outcome(report=result.answer, verdict=result.verdict, p_fake=result.p_fake)

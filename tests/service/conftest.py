@@ -61,7 +61,11 @@ def _serve(folder: Path, *arguments: object, **environment: str) -> Server:
     watchdog.start()
     line = process.stdout.readline()
     watchdog.cancel()
-    assert line.startswith("http"), "the service did not start"
+    if not line.startswith("http"):
+        process.kill()
+        process.wait(30)
+        process.stdout.close()
+        raise AssertionError("the service did not start")
     return Server(process, line.split()[0], folder)
 
 
@@ -86,7 +90,9 @@ def serve() -> Iterator[Callable[..., Server]]:
 def server(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Iterator[Server]:
     """One service with the tiny model, without keys, for all tests that ask nothing special of it."""
     folder = tmp_path_factory.mktemp("service")
-    started = _serve(folder, "--model", tiny_bundle, "--workers", 1, DEEPFAKE_REQUESTS_PER_MINUTE="100000")
+    patient = {"DEEPFAKE_ANSWER_WITHIN": "110", "DEEPFAKE_ANALYSIS_TIMEOUT": "110"}  # for busy machines
+    patient["DEEPFAKE_REQUESTS_PER_MINUTE"] = "100000"
+    started = _serve(folder, "--model", tiny_bundle, "--workers", 1, **patient)
     yield started
     assert started.end() == 0
     started.process.stdout.close()

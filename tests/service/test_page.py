@@ -106,31 +106,41 @@ def test_from_a_picture_to_its_verdict_and_report(page, photo):
     assert saved.value.suggested_filename.startswith("deepfake-report-")
 
 
-def test_uncertain_is_explained(page, photo):
-    def unsure(route):
+def reopened(page, change):
+    """The card of the newest analysis, opened from the history, after ``change(answer)``."""
+
+    def changed(route):
         answer = route.fetch().json()
-        answer["report"]["verdict"] = answer["verdict"] = "uncertain"
-        answer["report"]["faces"] = answer["text"]["faces"] = answer["links"]["heatmaps"] = []
+        change(answer)
         route.fulfill(json=answer)
 
-    page.route("**/v1/analyses", lambda route: unsure(route) if route.request.method == "POST" else route.continue_())
+    page.route(re.compile("/v1/analyses/[0-9a-f]{32}$"), changed)
+    page.locator("#history button").first.click()
+    expect(page.locator("article.result h3")).to_be_focused(timeout=PATIENCE)
+    return page.locator("article.result")
+
+
+def test_uncertain_is_explained(page, photo):
     upload(page, photo)
-    card = cards(page, 1).first
+    cards(page, 1)
+
+    def unsure(answer):
+        answer["report"]["verdict"] = answer["verdict"] = "uncertain"
+
+    card = reopened(page, unsure)
     expect(card.locator(".verdict strong")).to_have_text("Uncertain")
     expect(card).to_contain_text("That is an answer")
 
 
 def test_a_heat_map_can_be_faded_in(page, photo):
-    def with_map(route):
-        answer = route.fetch().json()
-        answer["links"]["heatmaps"] = ["/assets/icon.svg"]
-        route.fulfill(json=answer)
-
-    page.route("**/v1/analyses", lambda route: with_map(route) if route.request.method == "POST" else route.continue_())
     upload(page, photo)
-    card = cards(page, 1).first
-    slider = card.get_by_label("Heat map")
-    slider.focus()
+    cards(page, 1)
+
+    def with_map(answer):
+        answer["links"]["heatmaps"] = ["/assets/icon.svg"]
+
+    card = reopened(page, with_map)
+    card.get_by_label("Heat map").focus()
     for key, opacity in (("Home", "0"), ("End", "1")):
         page.keyboard.press(key)
         expect(card.locator("img.map")).to_have_css("opacity", opacity)

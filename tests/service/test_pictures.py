@@ -29,7 +29,7 @@ def test_a_map_covers_its_square_and_nothing_else():
     assert pixels.shape == (80, 100, 4)
     alpha = pixels[..., 3]
     assert alpha[20:40, 30:50].min() > 200
-    assert alpha[:5].max() == alpha[:, 70:].max() == alpha[60:].max() == 0
+    assert alpha[:9].max() == alpha[:, 62:].max() == alpha[52:].max() == 0
 
 
 def test_colours_say_for_and_against_and_strength():

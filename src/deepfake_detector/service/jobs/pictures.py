@@ -78,9 +78,13 @@ def _overlay(found: dict[str, Any], width: int, height: int) -> bytes:
     square = np.array([(0, 0), (columns, 0), (columns, rows), (0, rows)], np.float32) - 0.5
     place = cv2.getPerspectiveTransform(square, corners)
     limit = float(np.abs(values).max()) or 1.0
-    padded: NDArray[np.float32] = cv2.warpPerspective(values / limit, place, size, flags=cv2.INTER_CUBIC)
-    strength = np.clip(np.abs(padded), 0.0, 1.0)[..., None]
-    colour = np.where(padded[..., None] > 0, np.array(FOR), np.array(AGAINST))
+    spread: NDArray[np.float32] = cv2.warpPerspective(
+        values / limit, place, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    inside = np.zeros(spread.shape, np.uint8)
+    cv2.fillConvexPoly(inside, corners.round().astype(np.int32), 1)
+    strength = (np.clip(np.abs(spread), 0.0, 1.0) * inside)[..., None]
+    colour = np.where(spread[..., None] > 0, np.array(FOR), np.array(AGAINST))
     pixels = np.concatenate([colour, strength * 255.0], axis=2).round().astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels, "RGBA").save(buffer, "PNG")

@@ -29,6 +29,7 @@ def browser():
         if os.environ.get("CI"):
             pytest.fail("Chromium is not installed; .ci/run installs it")
         pytest.skip("Chromium is not installed: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=PATIENCE)
 
@@ -60,7 +61,7 @@ def open_page(browser):
 @pytest.fixture
 def page(open_page, server):
     opened = open_page(server.address)
-    expect(opened.locator("#work")).to_be_visible(timeout=PATIENCE)
+    expect(opened.locator("#work")).to_be_visible()
     return opened
 
 
@@ -77,7 +78,7 @@ def upload(page, *files):
 
 def cards(page, number):
     found = page.locator("article.result")
-    expect(found).to_have_count(number, timeout=PATIENCE)
+    expect(found).to_have_count(number)
     return found
 
 
@@ -116,7 +117,7 @@ def reopened(page, change):
 
     page.route(re.compile("/v1/analyses/[0-9a-f]{32}$"), changed)
     page.locator("#history button").first.click()
-    expect(page.locator("article.result h3")).to_be_focused(timeout=PATIENCE)
+    expect(page.locator("article.result h3")).to_be_focused()
     return page.locator("article.result")
 
 
@@ -157,7 +158,7 @@ def test_a_wrong_file_is_refused_in_words(page, tmp_path):
     text = tmp_path / "letter.jpg"
     text.write_text("Dear Sir or Madam")
     upload(page, text)
-    expect(page.get_by_role("alert")).to_contain_text("letter.jpg is not a picture", timeout=PATIENCE)
+    expect(page.get_by_role("alert")).to_contain_text("letter.jpg is not a picture")
     expect(page.locator("#sending")).to_be_hidden()
     expect(page.locator("article")).to_have_count(0)
 
@@ -206,7 +207,7 @@ def test_history_is_filtered_opened_and_deleted(page, tmp_path, png):
     page.reload()
     page.get_by_label("Show", exact=True).select_option("verdict=no_face")
     line = page.locator("#history li", has_text="for history.png").first
-    expect(line).to_contain_text("without a face", timeout=PATIENCE)
+    expect(line).to_contain_text("without a face")
     line.get_by_role("button").click()
     card = cards(page, 1).first
     expect(card.locator("h3")).to_be_focused()
@@ -231,7 +232,7 @@ def test_everything_can_be_reached_with_the_keyboard(page, photo):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_to_object_to(open_page, server, photo, scheme):
     page = open_page(server.address, color_scheme=scheme)
-    expect(page.locator("#work")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#work")).to_be_visible()
     assert violations(page) == []
     upload(page, photo)
     cards(page, 1)
@@ -243,7 +244,7 @@ def test_axe_finds_nothing_to_object_to(open_page, server, photo, scheme):
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_nothing_is_wider_than_the_window(open_page, server, photo, width, height):
     page = open_page(server.address, width, height)
-    expect(page.locator("#work")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#work")).to_be_visible()
     upload(page, photo)
     cards(page, 1)
     page.locator("article summary").click()
@@ -261,15 +262,15 @@ def test_logging_in_and_out(open_page, serve, tmp_path, tiny_bundle):
     field = page.get_by_label("API key")
     field.fill("dfk_wrong")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("the key is wrong", timeout=PATIENCE)
+    expect(page.get_by_role("alert")).to_contain_text("the key is wrong")
     assert violations(page) == []
     field.fill(secret)
     page.keyboard.press("Enter")
-    expect(page.locator("#who")).to_contain_text("press office", timeout=PATIENCE)
+    expect(page.locator("#who")).to_contain_text("press office")
     assert secret not in page.content() + page.url
     assert page.evaluate("document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage)") == "{}{}"
     page.get_by_role("button", name="Log out").click()
-    expect(field).to_be_visible(timeout=PATIENCE)
+    expect(field).to_be_visible()
 
 
 def test_every_word_on_the_page_stands_in_one_place():

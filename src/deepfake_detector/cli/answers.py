@@ -28,6 +28,10 @@ class ManyAnalyzer(Protocol):
         """One outcome for each source, in order."""
         ...
 
+    def threshold(self, faces: int = 1) -> float:
+        """The ``p_fake`` from which on a face is called fake where so many faces count."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -13,7 +13,7 @@ import typer
 
 from deepfake_detector.cli import detect_options as options
 from deepfake_detector.cli.console import console, show_note, typed_command
-from deepfake_detector.cli.detect_options import Point
+from deepfake_detector.cli.detect_options import Point, own_threshold
 
 if TYPE_CHECKING:
     from deepfake_detector.core.types import ImageArray, Report
@@ -57,7 +57,8 @@ def explain(
         typer.Option("--run", metavar="DIR", help="A training run whose Keras network and bundle are taken."),
     ] = None,
     model: options.Model = None,
-    operating_point: options.OperatingPoint = Point.FPR5,
+    operating_point: options.OperatingPoint = None,
+    thresholds: options.Thresholds = None,
     prior: options.Prior = 0.5,
     all_faces: options.AllFaces = False,
     trust_anchors: options.TrustAnchors = None,
@@ -68,19 +69,21 @@ def explain(
     Writes report.html, case.json, forensic.html, overlay.png, and for each face its close-up and its raw map
     (PNG, NPY). The verdict is the same as that of detect; the exit code is 0 whatever it is.
     """
-    from deepfake_detector.cli.model_summary import model_summary
     from deepfake_detector.core.settings import AnalysisSettings
     from deepfake_detector.core.types import OperatingPoint
     from deepfake_detector.media.image import load_image
     from deepfake_detector.pipeline import Detector
     from deepfake_detector.scoring.bundle import load_bundle
+    from deepfake_detector.service.model_summary import model_summary
 
     if run is not None and model is not None:
         raise typer.BadParameter("--run has a model of its own; leave --model out")
     bundle = load_bundle(model if run is None else run / "bundle")
     maker = _map_maker(method, run, bundle, threads)
+    own = own_threshold(thresholds, operating_point)
+    point = OperatingPoint.OWN if own else OperatingPoint((operating_point or Point.FPR5).value)
     settings = AnalysisSettings(
-        OperatingPoint(operating_point.value), prior, all_faces, threads, explain=True, trust_anchors=trust_anchors
+        point, prior, all_faces, threads, explain=True, trust_anchors=trust_anchors, own_threshold=own
     )
     detector = Detector(bundle, settings, map_maker=maker)
     report = detector.analyze(photo)

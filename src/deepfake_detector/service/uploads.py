@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from deepfake_detector.core.types import OperatingPoint
+from deepfake_detector.core.types import SHIPPED_POINTS, OperatingPoint
 from deepfake_detector.media.formats import FORMATS_IN_WORDS, describe, sniff
 from deepfake_detector.report.text import encodable, printable
 from deepfake_detector.service.problems import Problem
@@ -38,6 +38,13 @@ class Options(BaseModel):
     operating_point: OperatingPoint = OperatingPoint.FPR5
     prior: float = Field(default=0.5, gt=0.0, lt=1.0)
     all_faces: bool = False
+
+    @field_validator("operating_point")
+    @classmethod
+    def _of_the_model(cls, point: OperatingPoint) -> OperatingPoint:
+        if point not in SHIPPED_POINTS:
+            raise ValueError(f"give one of the model's own: {', '.join(SHIPPED_POINTS)}")
+        return point
 
 
 @dataclass(frozen=True, slots=True)

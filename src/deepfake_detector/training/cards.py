@@ -79,7 +79,7 @@ def calibrate_run(run: RunFolder, config: TrainConfig) -> Calibration:
     if not sources:
         rows = read_predictions(run.predictions_file)
         what = f"the validation pictures of {run.path.name}"
-        if config.join:
+        if config.join and config.join.folds:
             what = "pictures of sets that the folds of the branches had not seen"
     else:
         rows = [row for path in sources for row in read_predictions(RunFolder(path).predictions_file) if row.foreign]

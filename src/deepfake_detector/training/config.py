@@ -154,10 +154,11 @@ class JoinConfig(_Strict):
 
     branches: tuple[Path, ...] = Field(min_length=2, description="run folders, each of a network with a linear head")
     folds: tuple[tuple[Path, ...], ...] = Field(
-        min_length=1,
-        description="for each fold, one run per branch, trained like it without the sets of its data.validate_only",
+        (),
+        description="for each fold, one run per branch, trained like it without the sets of its data.validate_only; "
+        "none: the mixture is learnt on the validation pictures",
     )
-    most: AtLeastOne | None = Field(None, description="foreign pictures of each class of a set; null: all of them")
+    most: AtLeastOne | None = Field(None, description="judged pictures of each class of a set; null: all of them")
 
     @model_validator(mode="after")
     def _check(self) -> JoinConfig:

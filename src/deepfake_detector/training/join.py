@@ -1,9 +1,9 @@
-"""Makes one network of trained ones: how much each counts is learnt where their folds have seen nothing."""
+"""Makes one network of trained ones: how much each counts is learnt on pictures that they were not trained on."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,10 @@ from deepfake_detector.training.cards import Prediction
 from deepfake_detector.training.checkpoint import FINAL_FILE, save_network
 from deepfake_detector.training.config import JoinConfig, TrainConfig
 from deepfake_detector.training.data.dataloader import CropLoader
-from deepfake_detector.training.data.samples import SYNTHETIC, Sample, kind_target
+from deepfake_detector.training.data.samples import SYNTHETIC, Sample, Split, kind_target
 from deepfake_detector.training.fit import FitResult
 from deepfake_detector.training.models.joined import Mixture, joined_network
-from deepfake_detector.training.prepare import foreign_loader
+from deepfake_detector.training.prepare import judged_loader
 from deepfake_detector.training.run import RunFolder
 from deepfake_detector.training.selection import Known, figures
 from deepfake_detector.training.steps import Logits, predictor
@@ -46,13 +46,16 @@ def need_runs(join: JoinConfig) -> None:
 def join(
     config: TrainConfig, settings: JoinConfig, folder: Path, callback: Callback
 ) -> tuple[FitResult, list[Prediction]]:
-    """Write the joined network as ``final.keras`` into ``folder``, and return what it says of foreign pictures.
+    """Write the joined network as ``final.keras`` into ``folder``, and return what it says of judged pictures.
 
-    Each fold's networks judge the sets that none of them was trained on, and fakes synthesised from those sets' reals.
-    On these logits the mixtures are fitted by logistic regression ("stacked generalization", Wolpert 1992), each set
-    of a class weighing the same. Raises ConfigError, DataError or WeightsError.
+    Each fold's networks judge the sets that none of them was trained on; without folds, the branches judge the
+    validation pictures. Fakes synthesised from the reals of these are judged, too. On these logits the mixtures are
+    fitted by logistic regression ("stacked generalization", Wolpert 1992), each set of a class weighing the same.
+    Raises ConfigError, DataError or WeightsError.
     """
-    parts = [_fold(config, fold, settings.most, callback) for fold in settings.folds]
+    parts = [_foreign(config, fold, callback) for fold in settings.folds]
+    if not parts:
+        parts = [_judged(config, settings.branches, lambda sample: sample.split is Split.VAL, callback)]
     samples = [sample for chosen, _ in parts for sample in chosen]
     logits = np.concatenate([found for _, found in parts])
     labels = np.array([int(sample.label) for sample in samples])
@@ -68,7 +71,7 @@ def join(
     save_network(joined_network([_network(path) for path in settings.branches], fake, kind), folder / FINAL_FILE)
     found = Logits(fake.of(logits).astype(np.float32), kind.of(logits).astype(np.float32))
     known = Known(labels, kinds, tuple(name.removesuffix(SYNTHETIC) for name in names.tolist()))
-    return FitResult((), found, figures(known, found.fake)), list(_rows(samples, found))
+    return FitResult((), found, figures(known, found.fake)), list(_rows(samples, found, foreign=bool(settings.folds)))
 
 
 def fit_mixture(logits: FloatArray, labels: NDArray[np.int64], sets: NDArray[np.str_]) -> Mixture:
@@ -85,16 +88,22 @@ def fit_mixture(logits: FloatArray, labels: NDArray[np.int64], sets: NDArray[np.
     return Mixture(np.asarray(found.coef_[0], dtype=np.float64), float(found.intercept_[0]))
 
 
-def _fold(
-    config: TrainConfig, fold: Sequence[Path], most: int | None, callback: Callback
-) -> tuple[tuple[Sample, ...], FloatArray]:
-    """The samples that no network of the fold knows, and the fake logits (N, B) of each network."""
+Judged = tuple[tuple[Sample, ...], FloatArray]
+"""Samples, and the fake logits (N, B) of each network."""
+
+
+def _foreign(config: TrainConfig, fold: Sequence[Path], callback: Callback) -> Judged:
+    """What the networks of a fold say of the sets that none of them knows."""
     left_out = [set(RunFolder(path).config().data.validate_only) for path in fold]
-    foreign = sorted(set.intersection(*left_out))
+    foreign = set.intersection(*left_out)
     if not foreign:
         raise ConfigError(f"no set is in data.validate_only of all of {', '.join(path.name for path in fold)}")
-    loader = foreign_loader(config, foreign, most, callback)
-    judges = [predictor(_network(path)) for path in fold]
+    return _judged(config, fold, lambda sample: sample.set in foreign, callback)
+
+
+def _judged(config: TrainConfig, runs: Sequence[Path], choose: Callable[[Sample], bool], callback: Callback) -> Judged:
+    loader = judged_loader(config, choose, config.join.most if config.join else None, callback)
+    judges = [predictor(_network(path)) for path in runs]
     callback.on_phase(PHASE, len(loader.samples), 0)
     found = [np.stack([judge([batch]).fake for judge in judges], axis=1) for batch in _batches(loader, callback)]
     callback.on_end()
@@ -113,12 +122,12 @@ def _network(path: Path) -> keras.Model:
     return keras.models.load_model(RunFolder(path).checkpoints / FINAL_FILE, compile=False)
 
 
-def _rows(samples: Sequence[Sample], logits: Logits) -> Iterator[Prediction]:
+def _rows(samples: Sequence[Sample], logits: Logits, foreign: bool) -> Iterator[Prediction]:
     for sample, fake, kind in zip(samples, logits.fake, logits.kind, strict=True):
         yield Prediction(
             path=str(sample.path),
             set=sample.set,
-            foreign=True,
+            foreign=foreign,
             label=int(sample.label),
             kind=_kind(sample),
             fake_logit=float(fake),

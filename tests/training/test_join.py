@@ -4,21 +4,23 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.scoring.bundle import load_bundle
 from deepfake_detector.training.cards import read_predictions
 from deepfake_detector.training.config import check_config
 from deepfake_detector.training.export import check_parity, to_onnx
-from deepfake_detector.training.join import fit_mixture
-from deepfake_detector.training.models.joined import Mixture, joined_network
+from deepfake_detector.training.join import fit_mixture, fit_soft_maximum
+from deepfake_detector.training.models.joined import Mixture, SoftMaximum, joined_network
 from deepfake_detector.training.models.network import FEATURE_MAP, HeadSpec, build_network
 from deepfake_detector.training.models.spec import BackboneSpec
 from deepfake_detector.training.run import create_run
 from deepfake_detector.training.train import train
 
 pytestmark = pytest.mark.timeout(900)
-FAKE, KIND = Mixture(np.array([0.7, 0.4]), -0.1), Mixture(np.array([1.0, -1.0]), 0.2)
+FAKE = SoftMaximum(np.array([1.7, 0.9]), np.array([-0.3, 0.2]))
+KIND = Mixture(np.array([1.0, -1.0]), 0.2)
 
 
 def tiny_network(seed, size=64, dense=(), shrink=1):
@@ -79,6 +81,19 @@ def test_what_cannot_be_joined_is_said(branches):
         joined_network([tiny_network(3, size=96), tiny_network(4, size=96, shrink=2)], FAKE, KIND)
 
 
+def test_a_soft_maximum_finds_what_any_branch_finds():
+    rng = np.random.default_rng(6)
+    labels = np.repeat([0, 1, 1], 300)
+    kinds = np.repeat([-1, 0, 1], 300)
+    logits = rng.normal(-2.0, 1.0, (900, 2))
+    for branch in (0, 1):
+        logits[kinds == branch, branch] += 5.0
+    found = fit_soft_maximum(logits, labels, np.full(900, "a")).of(logits)
+    mixture = fit_mixture(logits, labels, np.full(900, "a")).of(logits)
+    assert roc_auc_score(labels, found) > roc_auc_score(labels, mixture) > 0.9
+    assert abs(np.mean(1 / (1 + np.exp(-found))) - labels.mean() * 3 / 4) < 0.1
+
+
 def test_a_mixture_trusts_what_tells_the_classes_apart():
     rng = np.random.default_rng(5)
     labels = np.repeat([0, 1], 400)
@@ -108,7 +123,7 @@ def test_a_joined_run_is_calibrated_on_foreign_pictures(folds, tiny_settings):
     card = load_bundle(done.bundle).card
     assert card.calibration.out_of_source
     assert "had not seen" in card.calibration.fitted_on
-    assert card.architecture == "2 branches (fold-1: mobilenetv2; fold-2: mobilenetv2) under one linear head"
+    assert card.architecture == "2 branches (fold-1: mobilenetv2; fold-2: mobilenetv2), soft maximum of linear heads"
     assert done.result.figures.auc > 0.7
     logits = [row.fake_logit for row in rows if row.label], [row.fake_logit for row in rows if not row.label]
     assert np.mean(logits[0]) > np.mean(logits[1])

@@ -22,8 +22,8 @@ DEFAULT_MODEL: str = "mobilenetv2"
 SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
     {
         "mobilenetv2": ShippedPin(
-            onnx_sha256="215db28e50ff8b555814aca49862dfa488b56576a2ab6d9dba318d90adb40356",
-            card_sha256="ef5aeaddb26ff3a6b76b8459cae4732c3564e3a266f63a45dd2977eff2f96d80",
+            onnx_sha256="c9d12ff46a0ed98b750a036fda64a413707f507ec52d8d5d9d8c38ac32379a85",
+            card_sha256="78eeda9731c74d2ef2ed25c4eb155ca7f101371209677c6f7150d5b14de57d3b",
         ),
     }
 )

@@ -128,7 +128,7 @@ def make_card(run: RunFolder, outputs: CardOutputs, onnx_sha256: str) -> Card:
 def _architecture(config: TrainConfig) -> str:
     if config.join:
         branches = "; ".join(f"{path.name}: {RunFolder(path).config().model.backbone}" for path in config.join.branches)
-        return f"{len(config.join.branches)} branches ({branches}) under one linear head"
+        return f"{len(config.join.branches)} branches ({branches}), soft maximum of linear heads"
     model = config.model
     head = "a linear head" if model.head == "linear" else f"a head with hidden layers {list(model.head.dense)}"
     return f"{model.backbone}, alpha {model.alpha:g}, {head}"

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake_detector.core.errors import ConfigError
-from deepfake_detector.core.types import FloatArray
 from deepfake_detector.training.calibrate import set_weights
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.cards import Prediction
@@ -20,7 +19,7 @@ from deepfake_detector.training.config import JoinConfig, TrainConfig
 from deepfake_detector.training.data.dataloader import CropLoader
 from deepfake_detector.training.data.samples import SYNTHETIC, Sample, Split, kind_target
 from deepfake_detector.training.fit import FitResult
-from deepfake_detector.training.models.joined import Mixture, joined_network
+from deepfake_detector.training.models.joined import Floats, Mixture, SoftMaximum, joined_network
 from deepfake_detector.training.prepare import judged_loader
 from deepfake_detector.training.run import RunFolder
 from deepfake_detector.training.selection import Known, figures
@@ -32,6 +31,9 @@ if TYPE_CHECKING:
 PHASE = "joining"
 LOOSE = 1e4
 """Inverse strength of the penalty: two or three weights from thousands of faces need none."""
+
+SCALES, OFFSETS = (0.01, 20.0), (-20.0, 20.0)
+"""Bounds of a branch's scale, which never turns its logit round, and offset."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +51,9 @@ def join(
     """Write the joined network as ``final.keras`` into ``folder``, and return what it says of judged pictures.
 
     Each fold's networks judge the sets that none of them was trained on; without folds, the branches judge the
-    validation pictures. Fakes synthesised from the reals of these are judged, too. On these logits the mixtures are
-    fitted by logistic regression ("stacked generalization", Wolpert 1992), each set of a class weighing the same.
+    validation pictures. Fakes synthesised from the reals of these are judged, too. How the logits are put together is
+    fitted to these ("stacked generalization", Wolpert 1992), each set of a class weighing the same, and all
+    synthesised fakes as much as one set.
     Raises ConfigError, DataError or WeightsError.
     """
     parts = [_foreign(config, fold, callback) for fold in settings.folds]
@@ -61,34 +64,49 @@ def join(
     labels = np.array([int(sample.label) for sample in samples])
     kinds = np.array([_kind(sample) for sample in samples])
     names = np.array([sample.set for sample in samples])
-    fake = fit_mixture(logits, labels, names)
+    fake = fit_soft_maximum(logits, labels, names)
     kind = fit_mixture(logits[kinds >= 0], kinds[kinds >= 0], names[kinds >= 0])
-    for what, mixture in (("fake", fake), ("generated", kind)):
-        shares = ", ".join(
-            f"{weight:+.3f} of {path.name}" for path, weight in zip(settings.branches, mixture.weights, strict=True)
-        )
-        logger.info("logit of %s: %s, %+.3f", what, shares, mixture.bias)
+    for path, scale, offset, weight in zip(settings.branches, fake.scales, fake.offsets, kind.weights, strict=True):
+        logger.info("%s: fake %.3f · logit %+.3f, generated %+.3f · logit", path.name, scale, offset, weight)
     save_network(joined_network([_network(path) for path in settings.branches], fake, kind), folder / FINAL_FILE)
     found = Logits(fake.of(logits).astype(np.float32), kind.of(logits).astype(np.float32))
     known = Known(labels, kinds, tuple(name.removesuffix(SYNTHETIC) for name in names.tolist()))
     return FitResult((), found, figures(known, found.fake)), list(_rows(samples, found, foreign=bool(settings.folds)))
 
 
-def fit_mixture(logits: FloatArray, labels: NDArray[np.int64], sets: NDArray[np.str_]) -> Mixture:
-    """The mixture of logits (N, B) that best tells the labels 1 from 0, each set of a class weighing the same.
+def fit_soft_maximum(logits: Floats, labels: NDArray[np.int64], sets: NDArray[np.str_]) -> SoftMaximum:
+    """The soft maximum of logits (N, B) with the least log loss for the labels, 1 and 0. Raises ConfigError."""
+    from scipy.optimize import minimize
 
-    Raises ConfigError if one class is missing.
-    """
+    weights = _weights(labels, sets)
+    branches = logits.shape[1]
+
+    def loss(parameters: Floats) -> float:
+        found = SoftMaximum(parameters[:branches], parameters[branches:]).of(logits)
+        return float((weights * (np.logaddexp(0.0, found) - labels * found)).sum())
+
+    start = np.concatenate([np.ones(branches), np.zeros(branches)])
+    bounds = [SCALES] * branches + [OFFSETS] * branches
+    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
+    return SoftMaximum(found[:branches], found[branches:])
+
+
+def fit_mixture(logits: Floats, labels: NDArray[np.int64], sets: NDArray[np.str_]) -> Mixture:
+    """The mixture of logits (N, B) that best tells the labels 1 from 0, by logistic regression. Raises ConfigError."""
     from sklearn.linear_model import LogisticRegression
 
-    if len(np.unique(labels)) != 2:
-        raise ConfigError("the folds' foreign sets are all of one class or kind; leave sets of both out of them")
-    weights = set_weights(labels, sets) * len(labels)
+    weights = _weights(labels, sets) * len(labels)
     found = LogisticRegression(C=LOOSE, max_iter=1000).fit(logits, labels, sample_weight=weights)
     return Mixture(np.asarray(found.coef_[0], dtype=np.float64), float(found.intercept_[0]))
 
 
-Judged = tuple[tuple[Sample, ...], FloatArray]
+def _weights(labels: NDArray[np.int64], sets: NDArray[np.str_]) -> Floats:
+    if len(np.unique(labels)) != 2:
+        raise ConfigError("the judged pictures are all of one class or kind; judge sets of both")
+    return set_weights(labels, np.where(np.char.endswith(sets, SYNTHETIC), SYNTHETIC, sets))
+
+
+Judged = tuple[tuple[Sample, ...], Floats]
 """Samples, and the fake logits (N, B) of each network."""
 
 

@@ -1,4 +1,4 @@
-"""Several trained networks side by side on one picture, their pooled features under one linear head."""
+"""Several trained networks side by side on one picture; the most suspicious of them speaks for all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake_detector.core.errors import ConfigError, WeightsError
-from deepfake_detector.training.models.network import FAKE, FEATURE_MAP, FEATURES, KIND, linear_head
+from deepfake_detector.training.models.network import (
+    BRANCH_MAPS,
+    FAKE,
+    FEATURE_MAP,
+    FEATURES,
+    KIND,
+    linear_head,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +27,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """How B fake logits become one logit: the sum of ``weights`` (B,) times them, plus ``bias``."""
+    """How B logits become one logit: the sum of ``weights`` (B,) times them, plus ``bias``."""
 
     weights: Floats
     bias: float
@@ -31,11 +38,28 @@ class Mixture:
         return mixed
 
 
-def joined_network(branches: Sequence[keras.Model], fake: Mixture, kind: Mixture) -> keras.Model:
-    """One network that answers with mixtures of its branches' fake logits, both linear in the pooled features.
+@dataclass(frozen=True, slots=True)
+class SoftMaximum:
+    """How B logits become one: the log of the sum of exp(``scales`` · logit + ``offsets``), both (B,).
+
+    If each branch alone gave the odds of one kind of fake against a photo, these would be the odds of any of them.
+    """
+
+    scales: Floats
+    offsets: Floats
+
+    def of(self, logits: Floats) -> Floats:
+        """Logits (N, B) → (N,)."""
+        found: Floats = np.logaddexp.reduce(logits * self.scales + self.offsets, axis=1)
+        return found
+
+
+def joined_network(branches: Sequence[keras.Model], fake: SoftMaximum, kind: Mixture) -> keras.Model:
+    """One network: its fake logit is the soft maximum of its branches', its kind logit a mixture of them.
 
     The branches must have linear heads and take pictures of one size. The channels of their feature maps are put behind
-    each other; the cells of a smaller map are repeated, which leaves its mean, and so the logit, as it is.
+    each other; the cells of a smaller map are repeated, which leaves its mean, and so the logit, as it is. The layer
+    ``branch_maps`` (N, h, w, B) has the activation map of each branch, whose mean is its scaled logit.
     BatchNormalization is folded into the convolution before it, and weights are rounded to half precision (they stay
     float32 variables), so that a model file can keep them in half the space. Raises ConfigError.
     """
@@ -43,16 +67,32 @@ def joined_network(branches: Sequence[keras.Model], fake: Mixture, kind: Mixture
 
     _check(branches)
     image = keras.Input(branches[0].input_shape[1:], dtype="uint8", name="image")
-    maps = [_folded(branch, image, f"branch_{number}") for number, branch in enumerate(branches, 1)]
-    side = max(found.shape[1] for found in maps)
-    feature_map = keras.layers.Concatenate(name=FEATURE_MAP)([_repeated(found, side) for found in maps])
+    parts = [_folded(branch, image, f"branch_{number}") for number, branch in enumerate(branches, 1)]
+    side = max(found.shape[1] for found in parts)
+    feature_map = keras.layers.Concatenate(name=FEATURE_MAP)([_repeated(found, side) for found in parts])
     features = keras.layers.GlobalAveragePooling2D(name=FEATURES)(feature_map)
-    outputs = {}
-    for key, name, mixture in (("fake", FAKE, fake), ("kind", KIND, kind)):
-        head = keras.layers.Dense(1, name=name)
-        outputs[key] = keras.layers.Reshape((), name=f"{name}_flat")(head(features))
-        head.set_weights(_mixed_head(branches, mixture))
+    maps = keras.layers.Conv2D(len(branches), 1, name=BRANCH_MAPS)
+    logits = keras.layers.GlobalAveragePooling2D(name="branch_logits")(maps(feature_map))
+    head = keras.layers.Dense(1, name=KIND)
+    outputs = {
+        "fake": keras.ops.logsumexp(logits, axis=1),
+        "kind": keras.layers.Reshape((), name=f"{KIND}_flat")(head(features)),
+    }
+    maps.set_weights(_branch_heads(branches, fake))
+    head.set_weights(_mixed_head(branches, kind))
     return keras.Model(image, outputs, name="joined_detector")
+
+
+def _branch_heads(branches: Sequence[keras.Model], fake: SoftMaximum) -> list[NDArray[np.float32]]:
+    """Kernel (1, 1, channels, B), which gives each branch its own channels only, and bias (B,)."""
+    heads = [branch.get_layer(FAKE).get_weights() for branch in branches]
+    kernel = np.zeros((1, 1, sum(len(own) for own, _ in heads), len(heads)), dtype=np.float32)
+    bias, first = np.zeros(len(heads), dtype=np.float32), 0
+    for place, (own, own_bias) in enumerate(heads):
+        kernel[0, 0, first : first + len(own), place] = fake.scales[place] * own[:, 0]
+        bias[place] = fake.scales[place] * own_bias[0] + fake.offsets[place]
+        first += len(own)
+    return [kernel, bias]
 
 
 def _check(branches: Sequence[keras.Model]) -> None:

@@ -17,6 +17,7 @@ FEATURE_MAP = "feature_map"
 FEATURES = "features"
 FAKE = "fake_logit"
 KIND = "kind_logit"
+BRANCH_MAPS = "branch_maps"
 SETTLING_BATCHES = 24
 SETTLING_MOMENTUM = 0.8
 
@@ -79,7 +80,12 @@ def head_layers(network: keras.Model) -> list[keras.Layer]:
 
 def linear_head(network: keras.Model) -> bool:
     """True if nothing but dropout lies between the pooled features and the logits."""
-    return not any(layer.name.startswith("dense_") for layer in network.layers)
+    return not any(layer.name.startswith("dense_") or layer.name == BRANCH_MAPS for layer in network.layers)
+
+
+def joined(network: keras.Model) -> bool:
+    """True if the fake logit is the soft maximum of branches; see ``models.joined``."""
+    return any(layer.name == BRANCH_MAPS for layer in network.layers)
 
 
 def freeze_all_but_heads(network: keras.Model) -> None:

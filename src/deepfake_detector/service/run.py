@@ -50,6 +50,7 @@ def _config(settings: ServiceSettings, app: object) -> uvicorn.Config:
         port=settings.port,
         lifespan="off",
         log_level="warning",
+        log_config=None,  # uvicorn's own would close the handlers that others have set up
         access_log=False,
         server_header=False,
         date_header=True,

@@ -20,7 +20,7 @@ from deepfake_detector.training.cards import (
     write_predictions,
 )
 from deepfake_detector.training.export import check_parity, export_run, outputs_of, to_onnx
-from deepfake_detector.training.models.joined import Mixture, joined_network
+from deepfake_detector.training.models.joined import Mixture, SoftMaximum, joined_network
 from deepfake_detector.training.models.network import HeadSpec, build_network, settle_batchnorm
 from deepfake_detector.training.models.spec import BackboneSpec
 from deepfake_detector.training.run import RunFolder
@@ -65,8 +65,8 @@ def test_activation_map_averages_to_the_logit_without_bias(network, model, image
 
 
 def test_joined_branches_have_one_exact_map(network, images):
-    fake = Mixture(np.array([0.7, -0.4]), 0.25)
-    joined = joined_network([network, network], fake, fake)
+    fake = SoftMaximum(np.array([0.7, 1.4]), np.array([0.25, -0.5]))
+    joined = joined_network([network, network], fake, Mixture(np.array([0.7, -0.4]), 0.25))
     exported = to_onnx(joined)
     assert check_parity(joined, exported, images) < 1e-4  # which looks at the map, too
     (cam,) = open_session(exported, "m").run(["cam"], {"image": images})

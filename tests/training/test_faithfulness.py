@@ -19,6 +19,7 @@ from deepfake_detector.training.faithfulness import (
     sanity,
 )
 from deepfake_detector.training.masked_fakes import COMPOSITE, HULLS, OFF_CENTER, composites, synthesised
+from deepfake_detector.training.models.joined import Mixture, SoftMaximum, joined_network
 from deepfake_detector.training.models.network import HeadSpec, build_network
 from deepfake_detector.training.models.spec import BackboneSpec
 
@@ -116,11 +117,16 @@ def test_rank_correlation_is_one_for_the_same_order_and_nought_for_a_flat_map():
     assert rank_correlations(maps, np.ones_like(maps)).tolist() == [0.0, 0.0]
 
 
-def test_sanity_checks_destroy_the_map_step_by_step():
+@pytest.mark.parametrize("branches", [1, 2])
+def test_sanity_checks_destroy_the_map_step_by_step(branches):
     import keras
 
     keras.utils.set_random_seed(1)
     network = build_network("mobilenetv2", BackboneSpec(size=96, alpha=0.35), HeadSpec())
+    if branches == 2:
+        other = build_network("mobilenetv2", BackboneSpec(size=96, alpha=0.35), HeadSpec())
+        fake = SoftMaximum(np.array([1.0, 1.5]), np.array([0.1, -0.1]))
+        network = joined_network([network, other], fake, Mixture(np.array([1.0, -1.0]), 0.0))
     before = network.get_weights()
     crops = np.random.default_rng(0).integers(0, 256, (6, 96, 96, 3), dtype=np.uint8)
     found = sanity(network, crops, seed=0, shares=(0.5,))

@@ -3,6 +3,7 @@ import pytest
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.explanation import MapMethod
+from deepfake_detector.training.models.joined import Mixture, SoftMaximum, joined_network
 from deepfake_detector.training.models.network import FAKE, FEATURE_MAP, HeadSpec, build_network
 from deepfake_detector.training.models.spec import BackboneSpec
 from deepfake_detector.training.saliency import (
@@ -34,6 +35,12 @@ def test_the_activation_map_averages_to_the_logit(network):
     assert values.shape == (3, 2, 2)
     bias = float(network.get_layer(FAKE).bias.numpy()[0])
     assert values.mean(axis=(1, 2)) + bias == pytest.approx(_logits(network), abs=1e-5)
+
+
+def test_the_map_of_a_joined_network_averages_to_its_logit(network):
+    fake = SoftMaximum(np.array([0.7, 1.4]), np.array([0.25, -0.5]))
+    joined = joined_network([network, network], fake, Mixture(np.array([1.0, -1.0]), 0.0))
+    assert class_activation(joined, CROPS).mean(axis=(1, 2)) == pytest.approx(_logits(joined), abs=1e-5)
 
 
 def test_with_pooling_and_a_linear_head_grad_cam_is_the_activation_map(network):

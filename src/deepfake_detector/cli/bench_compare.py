@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deepfake_detector.cli import measure_options as options
 from deepfake_detector.cli.console import console, print_table, progress_bars
-from deepfake_detector.cli.evaluate import SplitChoice
+from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.training.bench.compare import Compared, Match, bench_compare
 from deepfake_detector.training.bench.compare_report import REPORT_NAME, said_p, summary
 from deepfake_detector.training.curve_plots import said
@@ -28,23 +29,15 @@ def compare(
         typer.Argument(help="Two or more: a CSV of path and score, a bundle, a run, or a shipped model's name."),
     ],
     *,
-    split: Annotated[SplitChoice, typer.Option(help="Which pictures; only test ones give honest figures.")] = (
-        SplitChoice.TEST
-    ),
-    output: Annotated[
-        Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/bench/…")
-    ] = None,
-    sets: Annotated[list[str] | None, typer.Option(help="Only this set of the manifest; may be repeated.")] = None,
-    exclude_sets: Annotated[list[str] | None, typer.Option(help="Without this set; may be repeated.")] = None,
-    used_for_selection: Annotated[
-        list[str] | None, typer.Option(help="Mark this set: one of the models was chosen by it; may be repeated.")
-    ] = None,
+    split: options.Which = SplitChoice.TEST,
+    output: options.BenchOutput = None,
+    sets: options.Sets = None,
+    exclude_sets: options.ExcludeSets = None,
+    used_for_selection: options.UsedForSelection = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for intervals and tests; 0 for none.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
-    crops: Annotated[
-        Path | None, typer.Option(help="Folder in which cut faces are kept.", show_default="outputs/cache")
-    ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
+    crops: options.Crops = None,
+    threads: options.Threads = 0,
 ) -> None:
     """Compare the first detector with each of the others: ROC-AUC in all, in each set, by method, face size, quality.
 
@@ -52,7 +45,7 @@ def compare(
     `deepfake evaluate` is one. Missing scores count against a detector. Tests: DeLong's and a paired bootstrap, both
     after Holm's correction. Writes report.html, comparison.json, comparison.csv and plots (PNG and SVG).
     """
-    options = EvaluateOptions(
+    chosen = EvaluateOptions(
         split=split.chosen,
         sets=tuple(sets or ()),
         exclude_sets=tuple(exclude_sets or ()),
@@ -61,7 +54,7 @@ def compare(
         threads=threads,
     )
     with progress_bars() as progress:
-        found, folder = bench_compare(data, detectors, output, options, progress)
+        found, folder = bench_compare(data, detectors, output, chosen, progress)
     show(found, folder)
 
 

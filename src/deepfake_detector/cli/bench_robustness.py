@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deepfake_detector.cli import measure_options as options
 from deepfake_detector.cli.console import console, print_table, progress_bars
-from deepfake_detector.cli.evaluate import SplitChoice
+from deepfake_detector.cli.detect_options import Point
+from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.core.types import OperatingPoint
 from deepfake_detector.training.bench.reactions import Reaction
 from deepfake_detector.training.bench.robustness import Robustness, RobustnessOptions, bench_robustness
@@ -25,40 +27,26 @@ if TYPE_CHECKING:
 
 
 def robustness(
-    model: Annotated[
-        str | None, typer.Argument(help="A bundle, a run, or a shipped model's name; none: the newest run in outputs/.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Argument(help="A folder with Real and Fake, or a CSV manifest; none: the data of the run.")
-    ] = None,
+    model: options.Model = None,
+    data: options.Data = None,
     *,
-    split: Annotated[SplitChoice, typer.Option(help="Which pictures; only test ones give honest figures.")] = (
-        SplitChoice.TEST
-    ),
-    output: Annotated[
-        Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/bench/…")
-    ] = None,
-    sets: Annotated[list[str] | None, typer.Option(help="Only this set of the manifest; may be repeated.")] = None,
-    exclude_sets: Annotated[list[str] | None, typer.Option(help="Without this set; may be repeated.")] = None,
+    split: options.Which = SplitChoice.TEST,
+    output: options.BenchOutput = None,
+    sets: options.Sets = None,
+    exclude_sets: options.ExcludeSets = None,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="At most so many pictures of each class of each set.", show_default="all"),
     ] = None,
-    used_for_selection: Annotated[
-        list[str] | None, typer.Option(help="Mark this set: the model was chosen or calibrated by it; may be repeated.")
-    ] = None,
-    operating_point: Annotated[OperatingPoint, typer.Option(help="Which of the shipped thresholds to use.")] = (
-        OperatingPoint.FPR5
-    ),
+    used_for_selection: options.UsedForSelection = None,
+    operating_point: Annotated[Point, typer.Option(help="Which of the shipped thresholds to use.")] = Point.FPR5,
     find_again: Annotated[
         bool, typer.Option("--find-again", help="Look for the face in each changed picture, too; several times slower.")
     ] = False,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the noise, the resamples and the choice of --limit.")] = 0,
-    crops: Annotated[
-        Path | None, typer.Option(help="Folder in which cut faces are kept.", show_default="outputs/cache")
-    ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
+    crops: options.Crops = None,
+    threads: options.Threads = 0,
 ) -> None:
     """Measure a model on pictures as they are and after 34 changes: JPEG, WebP, scaling, blur, noise, light, crop,
     rotation, a screenshot, uploads to social media.
@@ -70,7 +58,9 @@ def robustness(
         split=split.chosen,
         sets=tuple(sets or ()),
         exclude_sets=tuple(exclude_sets or ()),
-        settings=Settings(operating_point, Resampling(bootstrap, seed), tuple(used_for_selection or ())),
+        settings=Settings(
+            OperatingPoint(operating_point.value), Resampling(bootstrap, seed), tuple(used_for_selection or ())
+        ),
         crops=crops,
         threads=threads,
     )

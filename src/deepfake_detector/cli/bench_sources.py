@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepfake_detector.cli.console import console, print_table, show_note
-from deepfake_detector.cli.evaluate import SplitChoice
+from deepfake_detector.cli.detect_options import Point
+from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import OperatingPoint
 from deepfake_detector.training.bench.sources import Sources, SourcesOptions, bench_sources
@@ -51,9 +52,7 @@ def sources(
     output: Annotated[
         Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/bench/…")
     ] = None,
-    operating_point: Annotated[OperatingPoint, typer.Option(help="Which of the folds' thresholds to use.")] = (
-        OperatingPoint.FPR5
-    ),
+    operating_point: Annotated[Point, typer.Option(help="Which of the folds' thresholds to use.")] = Point.FPR5,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
@@ -69,7 +68,7 @@ def sources(
         settings = settings.model_copy(update={"families": dict(_family(one) for one in family)})
     options = SourcesOptions(
         split=split.chosen,
-        settings=Settings(operating_point, Resampling(bootstrap, seed)),
+        settings=Settings(OperatingPoint(operating_point.value), Resampling(bootstrap, seed)),
         validate_left_out=validate_left_out,
         threads=threads,
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deepfake_detector.cli import measure_options as options
 from deepfake_detector.cli.console import console, progress_bars
 from deepfake_detector.cli.detect_options import Point
+from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.core.types import OperatingPoint
 from deepfake_detector.training.curve_plots import said
-from deepfake_detector.training.data.samples import Split
 from deepfake_detector.training.evaluate import REPORT_NAME, EvaluateOptions
 from deepfake_detector.training.evaluate import evaluate as run_evaluation
 from deepfake_detector.training.evaluation import Evaluation, Part, Settings
@@ -24,53 +24,29 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-class SplitChoice(StrEnum):
-    """The split to evaluate on."""
-
-    TRAIN = "train"
-    VAL = "val"
-    TEST = "test"
-    ALL = "all"
-
-    @property
-    def chosen(self) -> Split | None:
-        """The split; None for all."""
-        return None if self is SplitChoice.ALL else Split(self.value)
-
-
 def evaluate(
-    model: Annotated[
-        str | None, typer.Argument(help="A bundle, a run, or a shipped model's name; none: the newest run in outputs/.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Argument(help="A folder with Real and Fake, or a CSV manifest; none: the data of the run.")
-    ] = None,
+    model: options.Model = None,
+    data: options.Data = None,
     *,
-    split: Annotated[SplitChoice, typer.Option(help="Which pictures; only test ones give honest figures.")] = (
-        SplitChoice.TEST
-    ),
+    split: options.Which = SplitChoice.TEST,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/evaluations/…")
     ] = None,
-    sets: Annotated[list[str] | None, typer.Option(help="Only this set of the manifest; may be repeated.")] = None,
-    exclude_sets: Annotated[list[str] | None, typer.Option(help="Without this set; may be repeated.")] = None,
-    used_for_selection: Annotated[
-        list[str] | None, typer.Option(help="Mark this set: the model was chosen or calibrated by it; may be repeated.")
-    ] = None,
+    sets: options.Sets = None,
+    exclude_sets: options.ExcludeSets = None,
+    used_for_selection: options.UsedForSelection = None,
     operating_point: Annotated[Point, typer.Option(help="Which of the shipped thresholds to use.")] = Point.FPR5,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
-    crops: Annotated[
-        Path | None, typer.Option(help="Folder in which cut faces are kept.", show_default="outputs/cache")
-    ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
+    crops: options.Crops = None,
+    threads: options.Threads = 0,
 ) -> None:
     """Measure a model on labelled pictures: ROC-AUC, error rates, calibration, for all and for each set.
 
     The exported model file is scored, so that what is measured is what ships. Writes report.html, metrics.json,
     metrics.csv, predictions.csv and plots (PNG and SVG).
     """
-    options = EvaluateOptions(
+    chosen = EvaluateOptions(
         split=split.chosen,
         sets=tuple(sets or ()),
         exclude_sets=tuple(exclude_sets or ()),
@@ -81,7 +57,7 @@ def evaluate(
         threads=threads,
     )
     with progress_bars() as progress:
-        evaluation, folder = run_evaluation(model, data, output, options, progress)
+        evaluation, folder = run_evaluation(model, data, output, chosen, progress)
     show(evaluation, folder)
 
 

@@ -24,9 +24,10 @@ class Heatmap:
     """Where in a face the evidence lies: a grid over the square that the network looked at.
 
     ``values`` are rows from top to bottom; positive speaks for fake. With ``cam`` they are in raw logits and average
-    to the fake logit without its bias; with ``occlusion`` each is what the fake logit loses when the cell is covered;
-    the other methods have no unit. ``corners`` are those of the square, (x, y) in pixels of the upright picture: top
-    left, top right, bottom right, bottom left; the square may lean, and may reach out of the picture.
+    to the fake logit (of a single network: without its bias); with ``occlusion`` each is what the fake logit loses
+    when the cell is covered; the other methods have no unit. ``corners`` are those of the square, (x, y) in pixels of
+    the upright picture: top left, top right, bottom right, bottom left; the square may lean, and may reach out of the
+    picture.
     """
 
     method: MapMethod

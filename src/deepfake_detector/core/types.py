@@ -170,7 +170,8 @@ class Scores:
 
     ``fake_logit`` has shape (N,), positive means fake; ``kind_logit`` has shape (N,), positive means generated,
     or is None where the network has no such head; ``cam`` has shape (N, h, w) and is each cell's share of the fake
-    logit (it averages to the logit without the bias), or is None; ``features`` has shape (N, d), or is None.
+    logit (it averages to the logit; of a single network: without the bias), or is None; ``features`` has shape (N, d),
+    or is None.
     """
 
     fake_logit: FloatArray

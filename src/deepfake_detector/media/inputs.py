@@ -139,7 +139,7 @@ def _match(pattern: str) -> Iterator[InputItem]:
     base, rest = Path(*parts[:first]), str(Path(*parts[first:]))
     try:
         matches = sorted(path for path in base.glob(rest) if not _hidden(path, base, rest))
-    except (OSError, ValueError, NotImplementedError) as error:
+    except (OSError, ValueError) as error:
         yield _failed(pattern, UnreadableInputError(f"cannot expand the pattern {pattern}: {error}"))
         return
     seen: set[str] = set()  # "**" matches a folder and the folders inside

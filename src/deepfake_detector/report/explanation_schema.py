@@ -33,7 +33,8 @@ class HeatmapRecord(Part):
 
     method: MapMethod = Field(description="How it was made; `cam` and `occlusion` are in raw logits.")
     values: tuple[tuple[float, ...], ...] = Field(
-        description="Rows from top to bottom; positive speaks for fake. A `cam` averages to the logit without its bias."
+        description="Rows from top to bottom; positive speaks for fake. A `cam` averages to the logit (of a single "
+        "network: without its bias)."
     )
     corners: tuple[tuple[float, float], ...] = Field(
         min_length=4,

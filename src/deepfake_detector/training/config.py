@@ -150,7 +150,7 @@ class LossConfig(_Strict):
 
 
 class JoinConfig(_Strict):
-    """Trained networks that become one, each a branch under a common linear head; see ``training.join``."""
+    """Trained networks that become one, each a branch of it; see ``training.join``."""
 
     branches: tuple[Path, ...] = Field(min_length=2, description="run folders, each of a network with a linear head")
     folds: tuple[tuple[Path, ...], ...] = Field(

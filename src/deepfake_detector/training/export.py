@@ -15,13 +15,19 @@ from deepfake_detector.scoring.bundle import HASH_TO_BE_SET, write_bundle
 from deepfake_detector.scoring.card import CardOutputs
 from deepfake_detector.training.cards import make_card
 from deepfake_detector.training.checkpoint import FINAL_FILE
-from deepfake_detector.training.models.network import BRANCH_MAPS, FAKE, FEATURE_MAP, FEATURES, joined, linear_head
+from deepfake_detector.training.models.network import (
+    FAKE,
+    FEATURE_MAP,
+    FEATURES,
+    activation_map,
+    has_activation_map,
+    linear_head,
+)
 from deepfake_detector.training.run import RunFolder
 from deepfake_detector.training.steps import predictor
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -51,8 +57,7 @@ def export_run(run: RunFolder, destination: Path | None = None) -> Path:
 def to_onnx(network: keras.Model) -> bytes:
     """The network as one ONNX file: "image" (N, S, S, 3) uint8 → the outputs of ``outputs_of``, all float32.
 
-    ``cam`` is the feature map times the fake head's weights: class activation mapping (Zhou et al. 2016). In a joined
-    network it is made of the branches' maps, each as far as its branch speaks, and moved so that its mean is the logit.
+    ``cam`` is the map of ``models.network.activation_map``.
     """
     import tensorflow as tf
     import tf2onnx
@@ -67,14 +72,14 @@ def to_onnx(network: keras.Model) -> bytes:
 
 def outputs_of(network: keras.Model) -> CardOutputs:
     """The names of the outputs; a head with hidden layers has no activation map."""
-    cam = "cam" if linear_head(network) or joined(network) else None
+    cam = "cam" if has_activation_map(network) else None
     return CardOutputs(fake_logit="fake_logit", kind_logit="kind_logit", cam=cam, features="features")
 
 
 def check_parity(network: keras.Model, model: bytes, crops: NDArray[np.uint8]) -> float:
     """The largest difference between the logits of Keras and of ONNX on crops (N, S, S, 3).
 
-    Where there is an activation map, its mean plus the head's bias must be the fake logit, too.
+    Where there is an activation map, its mean (with a linear head: plus the bias) must be the fake logit, too.
     Raises ExportError if it is above ``TOLERANCE``, or if there are no crops.
     """
     if not len(crops):
@@ -85,7 +90,7 @@ def check_parity(network: keras.Model, model: bytes, crops: NDArray[np.uint8]) -
     difference = max(
         float(np.abs(fake - expected.fake).max(initial=0.0)), float(np.abs(kind - expected.kind).max(initial=0.0))
     )
-    if outputs_of(network).cam:
+    if has_activation_map(network):
         (cam,) = session.run(["cam"], {INPUT: crops})
         bias = float(network.get_layer(FAKE).bias.numpy()[0]) if linear_head(network) else 0.0
         mapped = cam.mean(axis=(1, 2)) + bias
@@ -102,30 +107,16 @@ def _outputs(network: keras.Model) -> Any:
     import keras
     import tensorflow as tf
 
-    names = [FEATURE_MAP, FEATURES, *([BRANCH_MAPS] if joined(network) else [])]
-    parts = keras.Model(network.input, [[network.get_layer(name).output for name in names], network.output])
-    kernel = network.get_layer(FAKE).kernel.numpy()[None, None] if linear_head(network) else None
+    parts = keras.Model(
+        network.input, [network.get_layer(FEATURE_MAP).output, network.get_layer(FEATURES).output, network.output]
+    )
 
     def outputs(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        (feature_map, features, *maps), logits = parts(image, training=False)
+        feature_map, features, logits = parts(image, training=False)
         found = {"fake_logit": logits["fake"], "kind_logit": logits["kind"], "features": features}
-        if kernel is not None:
-            # A 1 × 1 convolution stays in the layout of the others; a matrix product would cost transposes.
-            found["cam"] = tf.squeeze(tf.nn.conv2d(feature_map, kernel, 1, "VALID"), axis=3)
-        elif maps:
-            found["cam"] = _joined_map(maps[0], logits["fake"])
-        return found
+        return found | ({"cam": activation_map(network, feature_map)} if has_activation_map(network) else {})
 
     return outputs
-
-
-def _joined_map(maps: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    """The branches' maps (N, h, w, B) as one (N, h, w), whose mean is the logit (N,)."""
-    import tensorflow as tf
-
-    shares = tf.nn.softmax(tf.reduce_mean(maps, axis=(1, 2)))
-    mixed = tf.reduce_sum(maps * shares[:, None, None, :], axis=3)
-    return mixed + (fake - tf.reduce_mean(mixed, axis=(1, 2)))[:, None, None]
 
 
 def _shapes(network: keras.Model) -> dict[str, list[str | int]]:

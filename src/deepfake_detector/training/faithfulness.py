@@ -19,7 +19,7 @@ from deepfake_detector.training.intervals import (
     bootstrap,
     percentile,
 )
-from deepfake_detector.training.models.network import FAKE, FEATURE_MAP, linear_head
+from deepfake_detector.training.models.network import FEATURE_MAP, fake_head, has_activation_map
 from deepfake_detector.training.saliency import class_activation
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Sanity:
 
 
 def sanity(network: keras.Model, crops: Crops, seed: int, shares: Sequence[float] = (0.25, 0.5, 0.75)) -> Sanity:
-    """The sanity checks of the activation maps of a Keras network with a linear head.
+    """The sanity checks of the activation maps of a Keras network that has them.
 
     ``shares`` of its layers, counted from the output, are drawn anew after the head and before everything.
     """
@@ -178,7 +178,7 @@ def sanity(network: keras.Model, crops: Crops, seed: int, shares: Sequence[float
     keras.utils.set_random_seed(seed)
     fresh = keras.models.clone_model(network)
     layers = list(zip(broken.layers, fresh.layers, strict=True))[::-1]
-    stages = {"head": [pair for pair in layers if pair[0].name == FAKE]}
+    stages = {"head": [pair for pair in layers if pair[0].name == fake_head(network).name]}
     stages |= {f"last {share:.0%} of the layers": layers[: round(share * len(layers))] for share in shares}
     stages["everything"] = layers
     weights = {}
@@ -207,7 +207,7 @@ def _with_random_labels(network: keras.Model, crops: Crops, seed: int) -> FloatA
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if not linear_head(network):
+    if not has_activation_map(network):
         raise ValueError("only a linear head has an activation map")
     upto = keras.Model(network.input, network.get_layer(FEATURE_MAP).output)
     feature_maps = np.concatenate(

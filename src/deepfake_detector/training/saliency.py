@@ -13,7 +13,7 @@ from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.explanation import MapMethod
 from deepfake_detector.core.types import FloatArray
 from deepfake_detector.explain.maps import Crops
-from deepfake_detector.training.models.network import FAKE, FEATURE_MAP, linear_head
+from deepfake_detector.training.models.network import FEATURE_MAP, activation_map, has_activation_map
 
 if TYPE_CHECKING:
     import keras
@@ -56,15 +56,14 @@ def network_of(run: Path) -> keras.Model:
 
 
 def class_activation(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:
-    """The feature map weighted by the fake head (Zhou et al. 2016); it averages to the logit without its bias.
+    """The map that the model file has, too; see ``models.network.activation_map``.
 
-    Raises ConfigError for a head that is not linear.
+    Raises ConfigError for a head with hidden layers.
     """
-    if not linear_head(network):
+    if not has_activation_map(network):
         raise ConfigError("an activation map needs a linear head; take grad-cam for this network")
     features, _ = _features_and_gradients(network, crops, layer)
-    kernel = network.get_layer(FAKE).kernel.numpy()
-    return np.asarray(features @ kernel, dtype=np.float32)[..., 0]
+    return np.asarray(activation_map(network, features), dtype=np.float32)
 
 
 def grad_cam(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:

@@ -12,6 +12,7 @@ from deepfake_detector.training.models.spec import BackboneSpec
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 FEATURE_MAP = "feature_map"
 FEATURES = "features"
@@ -86,6 +87,35 @@ def linear_head(network: keras.Model) -> bool:
 def joined(network: keras.Model) -> bool:
     """True if the fake logit is the soft maximum of branches; see ``models.joined``."""
     return any(layer.name == BRANCH_MAPS for layer in network.layers)
+
+
+def has_activation_map(network: keras.Model) -> bool:
+    """True if the fake logit is made of the feature map's cells; not so behind hidden layers."""
+    return linear_head(network) or joined(network)
+
+
+def fake_head(network: keras.Model) -> keras.Layer:
+    """The layer whose weights turn features into the fake logit, or into those of the branches."""
+    return network.get_layer(BRANCH_MAPS if joined(network) else FAKE)
+
+
+def activation_map(network: keras.Model, feature_map: tf.Tensor) -> tf.Tensor:
+    """Where the fake logit comes from: feature map (N, h, w, c) → (N, h, w); after Zhou et al. 2016.
+
+    With a linear head its mean is the logit without the bias. In a joined network it is made of the branches' maps,
+    each as far as its branch speaks, and moved so that its mean is the logit.
+    """
+    import tensorflow as tf
+
+    if not joined(network):
+        # A 1 × 1 convolution stays in the layout of the others; a matrix product would cost transposes.
+        kernel = tf.convert_to_tensor(fake_head(network).kernel)[None, None]
+        return tf.squeeze(tf.nn.conv2d(feature_map, kernel, 1, "VALID"), axis=3)
+    maps = fake_head(network)(feature_map)
+    logits = tf.reduce_mean(maps, axis=(1, 2))
+    mixed = tf.reduce_sum(maps * tf.nn.softmax(logits)[:, None, None, :], axis=3)
+    missing = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(mixed, axis=(1, 2))
+    return mixed + missing[:, None, None]
 
 
 def freeze_all_but_heads(network: keras.Model) -> None:

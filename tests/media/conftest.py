@@ -59,3 +59,24 @@ def samples(encode: Encode, scene: np.ndarray) -> dict[str, bytes]:
     files["BMP palette"] = encode(Image.fromarray(photo).convert("P"), "BMP")
     files["WEBP lossless"] = encode(photo, "WEBP", lossless=True, exif=exif)
     return files
+
+
+Clip = Callable[..., bytes]
+
+
+@pytest.fixture(scope="session")
+def clip() -> Clip:
+    """A video file in memory: ``clip("mp4", "libx264", frames=20, size=(96, 64))``, 10 frames a second."""
+    import av
+
+    def _clip(container: str, codec: str, frames: int = 20, size: tuple[int, int] = (96, 64)) -> bytes:
+        buffer = io.BytesIO()
+        with av.open(buffer, "w", format=container) as out:
+            stream = out.add_stream(codec, rate=10, width=size[0], height=size[1], pix_fmt="yuv420p")
+            for index in range(frames):
+                pixels = np.full((size[1], size[0], 3), index * 200 // frames + 20, np.uint8)
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
+            out.mux(stream.encode(None))
+        return buffer.getvalue()
+
+    return _clip

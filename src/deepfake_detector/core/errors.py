@@ -7,8 +7,12 @@
     │   ├── UnreadableInputError       missing, no permission, not a file
     │   ├── EmptyInputError            no bytes, or no pixels
     │   ├── UnsupportedFormatError     not a format on the allow-list
+    │   │   └── UnsupportedCodecError      a video whose codec is not on the allow-list, or not in this FFmpeg
     │   ├── DamagedInputError          truncated or corrupt
     │   ├── LimitExceededError         larger than the limits allow
+    │   │   └── DecodeTimeoutError         a video that takes longer to decode than the limits allow
+    │   ├── NoVideoStreamError         a video file without moving pictures, such as sound alone
+    │   ├── NoFramesError              a video of which no frame can be decoded
     │   └── NoPicturesError            a folder or pattern without a picture
     ├── ModelError                 a bundle could not be used
     │   ├── ModelNotFoundError
@@ -59,6 +63,12 @@ class UnsupportedFormatError(InputError):
     code = "unsupported_format"
 
 
+class UnsupportedCodecError(UnsupportedFormatError):
+    """The pictures of a video are packed by a codec that is not opened here, or that this FFmpeg was built without."""
+
+    code = "unsupported_codec"
+
+
 class DamagedInputError(InputError):
     """The input has the mark of a known format, but cannot be decoded whole."""
 
@@ -69,6 +79,24 @@ class LimitExceededError(InputError):
     """The input is larger than the limits in the settings."""
 
     code = "too_large"
+
+
+class DecodeTimeoutError(LimitExceededError):
+    """A video takes longer to decode than the limits in the settings allow."""
+
+    code = "decode_timeout"
+
+
+class NoVideoStreamError(InputError):
+    """A file of a video format holds no moving pictures, only sound, text or a cover."""
+
+    code = "no_video"
+
+
+class NoFramesError(InputError):
+    """A video holds a stream of pictures, but not one frame that can be decoded."""
+
+    code = "no_frames"
 
 
 class NoPicturesError(InputError):

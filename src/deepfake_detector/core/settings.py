@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from deepfake_detector.core.errors import ConfigError
@@ -17,6 +17,30 @@ class Limits:
     max_bytes: int = 256 * 1024 * 1024
     max_pixels: int = 120_000_000
     max_side: int = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class VideoLimits:
+    """How large a video may be before it is refused, and how long it may be decoded.
+
+    ``max_pixels`` and ``max_side`` are those of one frame; 16K (15360 × 8640) is above them, 8K is not. ``max_frames``
+    bounds the frames that are handed out, ``max_decode_seconds`` the wall-clock time spent in the decoder for one
+    pass, and ``threads`` the threads of one decoder.
+    """
+
+    max_bytes: int = 8 * 1024**3
+    max_seconds: float = 4 * 3600.0
+    max_pixels: int = 36_000_000
+    max_side: int = 8192
+    max_frames: int = 20_000
+    max_decode_seconds: float = 3600.0
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if not value > 0:
+                raise ConfigError(f"{limit.name} is {value}; give a positive number")
 
 
 @dataclass(frozen=True, slots=True)

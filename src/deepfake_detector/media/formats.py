@@ -19,10 +19,23 @@ EXTENSIONS = {
 
 FORMAT_OF_EXTENSION = {extension: name for name, extensions in EXTENSIONS.items() for extension in extensions}
 
+VIDEO_EXTENSIONS = {
+    "MP4": (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2"),
+    "Matroska": (".mkv", ".webm"),
+    "AVI": (".avi",),
+    "GIF": (),
+}
+"""The allow-list of videos. A GIF is looked for as a picture, and opened as a video only where that is asked for."""
+
+VIDEO_OF_EXTENSION = {extension: name for name, extensions in VIDEO_EXTENSIONS.items() for extension in extensions}
+
+VIDEOS_IN_WORDS = "MP4, MOV, Matroska, WebM, AVI and GIF"
+
 FORMATS_IN_WORDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF and HEIC"
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _AVIF_BRANDS = {b"avif", b"avis"}
+_STILL_BRANDS = {b"mif1", b"msf1", b"crx "}
 _BMP_HEADER_SIZES = {12, 16, 40, 52, 56, 64, 108, 124}
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -64,6 +77,29 @@ def sniff(data: bytes) -> str | None:
     if brands & _HEIC_BRANDS:
         return "HEIC"
     return None
+
+
+# Atoms with which QuickTime files begin that have no "ftyp" (QuickTime File Format, "Movie files").
+_QUICKTIME_STARTS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
+
+
+def sniff_video(data: bytes) -> str | None:
+    """The container (a key of ``VIDEO_EXTENSIONS``) that the first bytes of a file tell, or None; a GIF is one, too."""
+    if data.startswith(b"\x1aE\xdf\xa3"):
+        return "Matroska"
+    if data[:4] == b"RIFF" and data[8:11] == b"AVI":
+        return "AVI"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data[4:8] in _QUICKTIME_STARTS:
+        return "MP4"
+    brands = _brands(data)
+    return "MP4" if brands and not brands & (_AVIF_BRANDS | _HEIC_BRANDS | _STILL_BRANDS) else None
+
+
+def is_video(data: bytes) -> bool:
+    """True if the first bytes (64 are enough) are those of a video; a GIF, animated or not, counts as a picture."""
+    return sniff_video(data) not in {None, "GIF"}
 
 
 def _is_canon_raw(data: bytes) -> bool:

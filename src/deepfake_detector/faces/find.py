@@ -54,9 +54,11 @@ def find_faces(finder: Finder, image: ImageArray) -> tuple[DetectedFace, ...]:
     turned to either side, for a face that leans. Such a face must be surer. Boxes and landmarks are in pixels of the
     picture as given.
     """
-    found = finder.find(image)
-    if found:
-        return found
+    return finder.find(image) or look_further(finder, image)
+
+
+def look_further(finder: Finder, image: ImageArray) -> tuple[DetectedFace, ...]:
+    """The further tries of ``find_faces`` alone, for a picture in which the finder has found nothing."""
     small, shrink = _shrunk(image)
     for attempt in _further_tries(small):
         found = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,14 @@ class MtcnnFinder:
         boxes = self._propose(pyramid)
         boxes = self._refine(pyramid, boxes)
         return self._decide(pyramid, boxes)
+
+    def follow(self, image: ImageArray, boxes: Sequence[Box]) -> tuple[DetectedFace, ...]:
+        """The faces at or near these boxes in an RGB picture, the largest first: the last network alone.
+
+        For the next frame of a video, in a tenth of the time; a face that is at none of the boxes is not found.
+        """
+        edges = np.array([(box.x, box.y, box.x + box.w, box.y + box.h) for box in boxes], np.float32).reshape(-1, 4)
+        return self._decide(Pyramid(image), edges)
 
     def _propose(self, pyramid: Pyramid) -> FloatArray:
         """PNet slides over all levels: candidate boxes (n, 4) as left, top, right, bottom."""

@@ -282,3 +282,17 @@ def test_every_part_agrees_with_the_others(picture, policy):
         assert all(each.verdict is not Verdict.FAKE for each in counted)
     for each in said.faces:
         assert each.kind is None or each.verdict is Verdict.FAKE
+
+
+def test_somebody_seen_in_a_single_frame_is_left_out_beside_those_who_stay():
+    said = decide([face(0.0), replace(face(5.0), brief=True)], replace(POLICY, noun=("person", "persons")))
+    assert said.verdict is Verdict.REAL
+    assert [one.considered for one in said.faces] == [True, False]
+    assert said.faces[1].verdict is Verdict.FAKE
+    assert said.warnings == ("1 person is left out: seen in one frame only",)
+    assert decide([face(0.0), replace(face(5.0), brief=True)], replace(POLICY, all_faces=True)).verdict is Verdict.FAKE
+
+
+def test_looking_for_the_worst_asks_for_as_much_as_several_faces_do():
+    assert bounds_for(1, replace(POLICY, chances=5)).fake_from == bounds_for(5, POLICY).fake_from
+    assert bounds_for(2, replace(POLICY, chances=2)).fake_from == bounds_for(4, POLICY).fake_from

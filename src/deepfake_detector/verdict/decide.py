@@ -29,12 +29,17 @@ BACKGROUND_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of one face: its calibrated logit (prior 0.5), its kind logit, what speaks against judging it."""
+    """What is known of one face: its calibrated logit (prior 0.5), its kind logit, what speaks against judging it.
+
+    Of a person in a video the logit is pooled over the frames; ``brief`` is one who was seen in a single frame while
+    others were seen for longer, as false hits are.
+    """
 
     box: Box
     logit: float
     kind_logit: float | None = None
     issues: tuple[QualityIssue, ...] = ()
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,17 @@ class Policy:
     """How strictly to decide.
 
     ``threshold_at`` gives the calibrated logit from which on a share ``fpr`` of single real faces is called fake; it
-    must not fall as the rate gets stricter. ``band_below`` is the width of ``uncertain``, in logits.
+    must not fall as the rate gets stricter. ``band_below`` is the width of ``uncertain``, in logits. ``chances`` is in
+    how many places each face is looked at for the worst, for which the threshold is corrected as for so many faces;
+    ``noun`` is what a warning calls the evidence, for one and for several.
     """
 
     fpr: float
     threshold_at: Callable[[float], float]
     band_below: float
     all_faces: bool = False
+    chances: int = 1
+    noun: tuple[str, str] = ("face", "faces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,10 @@ class PictureVerdict:
 
 def decide(evidence: Sequence[Evidence], policy: Policy) -> PictureVerdict:
     """The verdicts for a picture with these faces; see the module for the rules."""
-    considered = considered_faces([face.box for face in evidence], policy.all_faces)
+    large = considered_faces([face.box for face in evidence], policy.all_faces)
+    considered = tuple(
+        counts and (policy.all_faces or not face.brief) for face, counts in zip(evidence, large, strict=True)
+    )
     bounds = bounds_for(sum(considered), policy)
     faces = tuple(_face_verdict(face, counts, bounds) for face, counts in zip(evidence, considered, strict=True))
     counted = [(face, said) for face, said in zip(evidence, faces, strict=True) if said.considered]
@@ -100,7 +112,7 @@ def decide(evidence: Sequence[Evidence], policy: Policy) -> PictureVerdict:
         logit=max(face.logit for face, _ in counted),
         bounds=bounds,
         faces=faces,
-        warnings=tuple(_warnings(evidence, considered, verdict)),
+        warnings=tuple(_warnings(evidence, considered, verdict, policy.noun)),
     )
 
 
@@ -118,7 +130,7 @@ def fpr_per_face(fpr: float, faces: int) -> float:
 def bounds_for(faces: int, policy: Policy) -> Bounds:
     """The bounds of the verdicts in a picture with this number of faces that count."""
     alone = policy.threshold_at(policy.fpr)
-    fake_from = max(alone, policy.threshold_at(fpr_per_face(policy.fpr, faces)))
+    fake_from = max(alone, policy.threshold_at(fpr_per_face(policy.fpr, faces * policy.chances)))
     return Bounds(fake_from=fake_from, real_below=min(fake_from - policy.band_below, alone), faces=faces)
 
 
@@ -155,24 +167,32 @@ def _picture_kind(counted: Sequence[tuple[Evidence, FaceVerdict]]) -> Kind | Non
     return max(fakes, key=lambda pair: pair[0].logit)[1].kind
 
 
-def _warnings(evidence: Sequence[Evidence], considered: Sequence[bool], verdict: Verdict) -> list[str]:
+def _warnings(
+    evidence: Sequence[Evidence], considered: Sequence[bool], verdict: Verdict, noun: tuple[str, str]
+) -> list[str]:
     """What a reader of the verdict should know; faces are numbered from 1 in the order of the evidence.
 
     Where the picture is uncertain, what speaks against judging a face is the reason, and not worth a warning.
     """
+    one, several = noun
     unfit: dict[str, list[str]] = {}
     for number, (face, counts) in enumerate(zip(evidence, considered, strict=True), start=1):
         if counts and face.issues and verdict is not Verdict.UNCERTAIN:
             reason = " and ".join(issue.replace("_", " ") for issue in face.issues)
             unfit.setdefault(reason, []).append(str(number))
     said = [
-        f"face{'s' if len(numbers) > 1 else ''} {', '.join(numbers)} cannot be judged: {reason}"
+        f"{several if len(numbers) > 1 else one} {', '.join(numbers)} cannot be judged: {reason}"
         for reason, numbers in unfit.items()
     ]
-    count, left_out = sum(considered), len(considered) - sum(considered)
+    count = sum(considered)
     if count > 1:
-        said.append(f"{count} faces count; the threshold is corrected for their number")
-    if left_out:
-        faces = "face is" if left_out == 1 else "faces are"
-        said.append(f"{left_out} background {faces} left out: under a quarter of the largest")
+        said.append(f"{count} {several} count; the threshold is corrected for their number")
+    left_out = [face.brief for face, counts in zip(evidence, considered, strict=True) if not counts]
+    for brief, words in (
+        (False, "background {} left out: under a quarter of the largest"),
+        (True, "{} left out: seen in one frame only"),
+    ):
+        number = left_out.count(brief)
+        if number:
+            said.append(f"{number} " + words.format(f"{one} is" if number == 1 else f"{several} are"))
     return said

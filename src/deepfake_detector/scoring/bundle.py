@@ -112,7 +112,7 @@ def _parse_card(data: bytes, path: Path) -> Card:
     if isinstance(version, int) and version > CARD_SCHEMA_VERSION:
         raise ModelSchemaError(
             f"{path} has schema version {version}, this package reads up to {CARD_SCHEMA_VERSION}; "
-            "update it: pip install --upgrade deepfake-detector"
+            "install a newer version of deepfake-detector, from where this one came"
         )
     try:
         return Card.model_validate_json(data)

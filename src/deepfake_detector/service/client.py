@@ -83,10 +83,12 @@ class _Request:
 
 
 class DeepfakeDetectorClient:
-    """Asks a service::
+    """Asks a service.
 
-        with DeepfakeDetectorClient("https://detector.example", key="dfk_…") as client:
-            report = client.analyze("photo.jpg")
+    ```python
+    with DeepfakeDetectorClient("https://detector.example", key="dfk_…") as client:
+        report = client.analyze("photo.jpg")
+    ```
 
     ``settings`` are as for ``Detector``; threads and limits are the service's own affair. What fails on the way is sent
     again, up to ``retries`` times, under a name by which the service knows that it is the same. One client may be used
@@ -168,10 +170,12 @@ class DeepfakeDetectorClient:
 
 
 class AsyncDeepfakeDetectorClient:
-    """The same for ``asyncio``::
+    """The same for ``asyncio``.
 
+    ```python
     async with AsyncDeepfakeDetectorClient("http://127.0.0.1:8000") as client:
         report = await client.analyze("photo.jpg")
+    ```
     """
 
     def __init__(

@@ -193,3 +193,40 @@ def test_a_long_chain_of_folders(tmp_path):
     folder.mkdir(parents=True)
     (folder / "x.png").touch()
     assert [Path(path).name for path in itertools.islice(paths(str(tmp_path)), 2)] == ["x.png"]
+
+
+def test_a_folder_gives_its_videos_where_they_are_asked_for(tree):
+    for name in ("a.mp4", "sub/c.MKV", "c.mpg", "z.gif"):
+        (tree / name).write_bytes(b"x")
+    pictures = ["photos/z.gif", *ALL]
+    assert set(paths("photos")) == set(pictures)
+    found = [item.path for item in expand(["photos"], videos=True)]
+    assert set(found) == {*pictures, "photos/a.mp4", "photos/sub/c.MKV"}
+    assert found.index("photos/a.mp4") == 1
+    with pytest.raises(NoPicturesError, match=r"picture or video .*Matroska"):
+        _ = next(expand(["photos/empty"], videos=True)).source
+
+
+def test_a_video_is_told_by_its_first_bytes(tree, samples):
+    starts = {
+        b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41": True,
+        b"\x00\x00\x00\x14ftypqt  \x00\x00\x02\x00qt  ": True,
+        b"\x00\x00\x10\x00moov\x00\x00\x00\x6cmvhd": True,
+        b"\x1aE\xdf\xa3\x9f\x42\x86\x81\x01": True,
+        b"RIFF\x00\x10\x00\x00AVI LIST": True,
+        b"RIFF\x00\x10\x00\x00WAVEfmt ": False,
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:1": False,
+        b"": False,
+    }
+    for data, expected in [*starts.items(), *((sample, False) for sample in samples.values())]:
+        (tree / "b.jpg").write_bytes(data)
+        assert InputItem(str(tree / "b.jpg")).is_video is expected, data[:20]
+        assert InputItem("-", data=data).is_video is expected
+
+
+def test_what_cannot_be_read_is_no_video(tree):
+    os.mkfifo(tree / "pipe.mp4")
+    assert not InputItem(str(tree / "pipe.mp4")).is_video
+    assert not InputItem("missing.mp4").is_video
+    assert not InputItem("a\0b.mp4").is_video
+    assert not InputItem("x", error=UnreadableInputError("no")).is_video

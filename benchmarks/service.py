@@ -1,9 +1,11 @@
 """What the service costs beside the bare pipeline: time of one answer, answers per second, the slowest of a hundred.
 
-    python benchmarks/service.py [--model NAME|DIR] [--requests 64] [--clients 16] [--output FILE.json]
+    python benchmarks/service.py [--model NAME|DIR] [--pictures 96] [--clients 16] [--rounds 6] [--output FILE.json]
 
-Everything runs on one machine, the clients too, and they take their share of its cores. Run it on a quiet one: the
-load at the start is in the result.
+Everything runs on one machine, the clients too, and they take their share of its cores. The service and the bare
+pipeline are measured by turns, round by round, and the ratios are medians over the rounds, so that what else the
+machine does meets both alike; the load at the start is in the result, and so is the CPU time of each, which other
+load hardly changes.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +33,7 @@ from deepfake_detector import AnalysisSettings, Detector
 WARM_UP = 4
 MOST_OVERHEAD, LEAST_THROUGHPUT = 0.15, 0.85
 BOUNDARY = "benchmark"
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def form(photo: bytes) -> bytes:
@@ -43,7 +47,7 @@ class Client:
 
     def __init__(self, address: str) -> None:
         place = urlsplit(address)
-        self.connection = http.client.HTTPConnection(place.hostname, place.port, timeout=120)
+        self.connection = http.client.HTTPConnection(place.hostname, place.port, timeout=300)
 
     def ask(self, body: bytes) -> float:
         """Seconds until the report is there."""
@@ -57,19 +61,36 @@ class Client:
         return time.perf_counter() - start
 
 
-def timed(work: Callable[[bytes], object], items: list[bytes]) -> list[float]:
-    """Seconds of each call, after some that do not count."""
-    for item in items[:WARM_UP]:
-        work(item)
-    seconds = []
-    for item in items:
+def cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used, in user and system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def workers(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def one_by_one(detector: Detector, client: Client, photos: list[bytes], bodies: list[bytes]) -> dict[str, object]:
+    """Seconds of each picture in process and over HTTP, by turns."""
+    alone, over_http = [], []
+    for number, (photo, body) in enumerate(zip(photos, bodies, strict=True)):
         start = time.perf_counter()
-        work(item)
-        seconds.append(time.perf_counter() - start)
-    return seconds
+        detector.analyze(photo)
+        seconds = time.perf_counter() - start, client.ask(body)
+        if number >= WARM_UP:
+            alone.append(seconds[0])
+            over_http.append(seconds[1])
+    bare, served = statistics.median(alone), statistics.median(over_http)
+    return {
+        "Detector.analyze, one thread": round(bare * 1000, 2),
+        "HTTP": round(served * 1000, 2),
+        "overhead": round(served / bare - 1, 3),
+        "at most": MOST_OVERHEAD,
+    }
 
 
-def throughput(address: str, bodies: list[bytes], clients: int) -> tuple[float, list[float]]:
+def all_at_once(address: str, bodies: list[bytes], clients: int) -> tuple[float, list[float]]:
     """Answers per second with many clients at once, and the seconds of each."""
     connections = [Client(address) for _ in range(clients)]
 
@@ -82,59 +103,92 @@ def throughput(address: str, bodies: list[bytes], clients: int) -> tuple[float, 
     return len(seconds) / (time.perf_counter() - start), seconds
 
 
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
-
-
-def measure(address: str, photos: list[bytes], model: str | None, clients: int) -> dict[str, object]:
-    single = Detector(model, AnalysisSettings(threads=1))
-    bodies = [form(photo) for photo in photos]
-    alone = statistics.median(timed(single.analyze, photos))
-    over_http = statistics.median(timed(Client(address).ask, bodies))
-    list(single.analyze_many(photos[:WARM_UP]))
+def bare_pipeline(detector: Detector, photos: list[bytes]) -> float:
+    """Pictures per second of ``analyze_many`` with a thread for each core."""
     start = time.perf_counter()
-    reports = list(single.analyze_many(photos, workers=os.cpu_count() or 1))
-    bare = len(reports) / (time.perf_counter() - start)
-    throughput(address, bodies[:clients], clients)
-    served, seconds = throughput(address, bodies, clients)
+    reports = list(detector.analyze_many(photos, workers=os.cpu_count() or 1))
+    return len(reports) / (time.perf_counter() - start)
+
+
+def under_load(
+    detector: Detector, service: Service, photos: list[bytes], clients: int, rounds: int
+) -> dict[str, object]:
+    bodies = [form(photo) for photo in photos]
+    bare_pipeline(detector, photos[:WARM_UP])
+    all_at_once(service.address, bodies[:clients], clients)
+    bare, served, seconds = [], [], []
+    spent = {"in process": 0.0, "workers": 0.0, "service": 0.0}
+    for _ in range(rounds):
+        before = time.process_time()
+        bare.append(bare_pipeline(detector, photos))
+        spent["in process"] += time.process_time() - before
+        front, behind = service.cpu()
+        rate, each = all_at_once(service.address, bodies, clients)
+        served.append(rate)
+        seconds += each
+        spent["service"] += service.cpu()[0] - front
+        spent["workers"] += service.cpu()[1] - behind
+    ranked = sorted(seconds)
     return {
-        "one picture, milliseconds": {
-            "Detector.analyze, one thread": round(alone * 1000, 2),
-            "HTTP": round(over_http * 1000, 2),
-            "overhead": round(over_http / alone - 1, 3),
-            "at most": MOST_OVERHEAD,
-        },
-        f"{clients} clients": {
-            "analyze_many, pictures per second": round(bare, 2),
-            "service, pictures per second": round(served, 2),
-            "share": round(served / bare, 3),
-            "at least": LEAST_THROUGHPUT,
-            "median milliseconds": round(statistics.median(seconds) * 1000, 1),
-            "p99 milliseconds": round(percentile(seconds, 0.99) * 1000, 1),
+        "analyze_many, pictures per second": round(statistics.median(bare), 2),
+        "service, pictures per second": round(statistics.median(served), 2),
+        "share": round(statistics.median(one / other for one, other in zip(served, bare, strict=True)), 3),
+        "at least": LEAST_THROUGHPUT,
+        "median milliseconds": round(statistics.median(seconds) * 1000, 1),
+        "p99 milliseconds": round(ranked[min(int(len(ranked) * 0.99), len(ranked) - 1)] * 1000, 1),
+        "CPU milliseconds per picture": {
+            name: round(total / (rounds * len(photos)) * 1000, 2) for name, total in spent.items()
         },
     }
+
+
+class Service:
+    """A running ``deepfake serve``."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.address = process.stdout.readline().split()[0]
+        self.pid = process.pid
+
+    def cpu(self) -> tuple[float, float]:
+        """Seconds of CPU of the service itself, and of its workers."""
+        return cpu(self.pid), sum(cpu(worker) for worker in workers(self.pid))
+
+
+@contextmanager
+def running(folder: str, model: str | None) -> Iterator[Service]:
+    command = [Path(sys.executable).with_name("deepfake"), "serve", "--port", "0", "--folder", f"{folder}/service"]
+    command += ["--model", model] if model else []
+    environment = os.environ | {"DEEPFAKE_REQUESTS_PER_MINUTE": "1000000", "DEEPFAKE_ANSWER_WITHIN": "250"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
+        try:
+            yield Service(process)
+        finally:
+            process.terminate()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model")
-    parser.add_argument("--requests", type=int, default=64)
+    parser.add_argument("--pictures", type=int, default=96)
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/service.json"))
     chosen = parser.parse_args()
     load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as folder:
-        photos = [path.read_bytes() for path in draw(Path(folder) / "photos", chosen.requests)]
-        command = [Path(sys.executable).with_name("deepfake"), "serve", "--port", "0", "--folder", f"{folder}/service"]
-        command += ["--model", chosen.model] if chosen.model else []
-        environment = os.environ | {"DEEPFAKE_REQUESTS_PER_MINUTE": "1000000"}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as service:
-            try:
-                figures = measure(service.stdout.readline().split()[0], photos, chosen.model, chosen.clients)
-            finally:
-                service.terminate()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
-    result = {"machine": machine, "load at the start": round(load, 2), "pictures": len(photos), **figures}
+    with tempfile.TemporaryDirectory() as folder, running(folder, chosen.model) as service:
+        photos = [path.read_bytes() for path in draw(Path(folder) / "photos", chosen.pictures)]
+        detector = Detector(chosen.model, AnalysisSettings(threads=1))
+        single = one_by_one(detector, Client(service.address), photos, [form(photo) for photo in photos])
+        many = under_load(detector, service, photos, chosen.clients, chosen.rounds)
+    result = {
+        "command": "python " + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "load at the start": round(load, 2),
+        "pictures": f"{len(photos)}, JPEG, 1024 x 1024",
+        "one picture, milliseconds": single,
+        f"{chosen.clients} clients": many,
+    }
     chosen.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=2))
 

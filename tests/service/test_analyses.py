@@ -164,6 +164,38 @@ def test_an_answer_without_heat_maps_says_so(http, portrait):
     assert code(http.get(f"{body['links']['self']}/heatmaps/2.png")) == (404, "no_heatmap")
 
 
+def test_an_explanation_brings_maps_words_and_provenance_and_moves_no_score(http, portrait):
+    plain, body = send(http, portrait).json(), send(http, portrait, explain="true").json()
+    assert body["options"]["explain"] is True
+    assert (plain["p_fake"], plain["verdict"]) == (body["p_fake"], body["verdict"])
+    assert plain["text"]["provenance"] == plain["text"]["faces"][0]["reasons"] == []
+    assert plain["text"]["map"] is None
+    text = body["text"]
+    assert text["map"].startswith("Class-activation map")
+    assert any("Saved again in 4 light ways" in said for said in text["faces"][0]["reasons"])
+    assert text["provenance"][0].startswith("The file has no C2PA manifest")
+    assert any("SECRET-CAMERA" in said for said in text["provenance"])
+    (link,) = body["links"]["heatmaps"]
+    drawn = Image.open(io.BytesIO(http.get(link).content))
+    assert (drawn.mode, drawn.size) == ("RGBA", (512, 512))
+    report = http.get(body["links"]["report"]).text
+    assert "Its heat map" in report
+    assert "deepfake explain 0.jpg --output case" in report
+
+
+def test_the_case_and_the_forensic_views_can_be_had(http, portrait):
+    links = send(http, portrait, explain="true").json()["links"]
+    case = http.get(links["case"])
+    assert case.headers["content-disposition"].startswith("attachment; filename=")
+    said = case.json()
+    assert said["answer"]["faces"][0]["heatmap"]["method"] == "cam"
+    assert said["command"].startswith("deepfake explain 0.jpg")
+    assert said["model"]["license"]
+    views = http.get(links["forensic"])
+    assert views.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert views.text.count("<img") == 3
+
+
 def test_deleting_leaves_nothing(http, server, portrait):
     body = send(http, portrait).json()
     file = server.folder / "uploads" / body["id"]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from deepfake_detector.core.errors import ModelError
-from deepfake_detector.service.jobs.messages import FrameError, Result, Setup, Task, pack, sizes, unpack_result
+from deepfake_detector.service.jobs.messages import FrameError, Result, Setup, Step, Task, pack, sizes, unpack
 from deepfake_detector.service.jobs.pool import Pool, TaskTimeoutError, Worker, WorkerDiedError
 
 GENEROUS = 120.0
@@ -127,17 +127,21 @@ def test_a_model_that_cannot_be_used_is_said_in_its_own_words():
 
 
 @pytest.mark.parametrize(
-    "text", [b"[]", b"nonsense", b'{"code": 5}', b'{"p_fake": "x"}', b'{"payload": "x"}', b'{"more": 1}']
-)
+    "text",
+    [
+        b"[]", b"nonsense", b'{"code": 5}', b'{"p_fake": "x"}', b'{"payload": "x"}', b'{"more": 1}', b'{"share": null}',
+        b'{"share": NaN}', b'{"share": 0.5, "seconds_left": "long"}', b'{"share": 0.5, "code": "x"}',
+    ],
+)  # fmt: skip
 def test_what_a_worker_says_is_checked(text):
     with pytest.raises(FrameError):
-        unpack_result(text, b"")
+        unpack(text, b"")
     with pytest.raises(FrameError):
         sizes(b"\xff" * 8)
 
 
 def test_a_message_comes_out_as_it_went_in():
-    result = Result("code", "message", "{}", "real", 0.5, b"bytes")
-    frame = pack(result)
-    text, payload = sizes(frame[:8])
-    assert unpack_result(frame[8 : 8 + text], frame[8 + text : 8 + text + payload]) == result
+    for said in (Result("code", "message", "{}", "real", 0.5, b"bytes"), Step(0.25, 3.0), Step(1.0)):
+        frame = pack(said)
+        text, payload = sizes(frame[:8])
+        assert unpack(frame[8 : 8 + text], frame[8 + text : 8 + text + payload]) == said

@@ -96,14 +96,14 @@ def test_from_a_picture_to_its_verdict_and_report(page, photo):
     expect(card.locator("svg .box")).to_have_count(1)
     expect(card.locator("tbody tr")).to_have_count(1)
     expect(page.locator("#status")).to_have_text(re.compile("^portrait.jpg: (fake|real|uncertain)"))
-    assert card.locator(".stack img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
+    assert card.locator(".stack img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
     card.get_by_label("Show face boxes").uncheck()
     expect(card.locator(".stack svg")).to_be_hidden()
     with page.context.expect_page() as opened:
         card.get_by_role("link", name="Open the report").click()
     expect(opened.value.locator("h1")).to_have_text("Deepfake report")
     with page.expect_download() as saved:
-        card.get_by_role("link", name="Download the report").click()
+        card.get_by_role("link", name="Save the report").click()
     assert saved.value.suggested_filename.startswith("deepfake-report-")
 
 
@@ -135,21 +135,39 @@ def test_uncertain_is_explained(page, photo):
 
 def test_a_heat_map_can_be_faded_in(page, photo):
     upload(page, photo)
-    cards(page, 1)
-
-    def with_map(answer):
-        answer["links"]["heatmaps"] = ["/assets/icon.svg"]
-
-    card = reopened(page, with_map)
+    card = cards(page, 1).first
+    drawn = card.locator("img.map")
+    assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") == 512
     card.get_by_label("Heat map").focus()
     for key, opacity in (("Home", "0"), ("End", "1")):
         page.keyboard.press(key)
-        expect(card.locator("img.map")).to_have_css("opacity", opacity)
+        expect(drawn).to_have_css("opacity", opacity)
+
+
+def test_the_reasons_and_the_provenance_stand_beside_the_score(page, photo):
+    upload(page, photo)
+    card = cards(page, 1).first
+    expect(card.get_by_role("heading", name="Where the score comes from")).to_be_visible()
+    expect(card).to_contain_text("Saved again in 4 light ways")
+    said = card.get_by_role("heading", name="What the file says of itself").locator("..")
+    expect(said).to_contain_text("never part of it")
+    expect(said).to_contain_text("It names a camera: SECRET-CAMERA")
+    with page.context.expect_page() as opened:
+        card.get_by_role("link", name="Forensic views").click()
+    expect(opened.value.locator("h1")).to_have_text("Forensic views")
+    with page.expect_download() as saved:
+        card.get_by_role("link", name="Download as data").click()
+    assert json.loads(saved.value.path().read_text())["answer"]["faces"]
 
 
 def test_without_a_heat_map_none_is_promised(page, photo):
     upload(page, photo)
-    card = cards(page, 1).first
+    cards(page, 1)
+
+    def without_map(answer):
+        answer["links"]["heatmaps"] = [None]
+
+    card = reopened(page, without_map)
     expect(card).to_contain_text("There is no heat map")
     expect(card.locator("input[type=range]")).to_have_count(0)
 

@@ -190,3 +190,50 @@ def test_workers_and_clients_do_not_need_the_database(tiny_bundle):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_is_begun_at_once_is_ours_from_the_start_and_is_not_taken(analyses, queue):
+    (row,) = rows(1)
+    row.created = 1
+    queue.begun(row)
+    analyses.add([row], ROOM, None)
+    assert queue.take() is None
+    assert queue.keep([row.lease]) == {row.lease}
+    assert queue.finish(row, DONE).state == "done"
+
+
+def test_progress_is_written_by_the_holder_alone_and_forgotten_when_it_begins_again(analyses, queue):
+    analyses.add(rows(1), ROOM, None)
+    job = queue.take()
+    queue.progress(job, 0.25, 12.5)
+    found = analyses.get("me", job.id)
+    assert (found.progress, found.seconds_left) == (0.25, 12.5)
+    queue.give_back(job, counted=False)
+    queue.progress(job, 0.75, 1.0)
+    found = analyses.get("me", job.id)
+    assert (found.progress, found.seconds_left) == (0.0, None)
+
+
+def test_a_worker_that_is_for_pictures_takes_no_video(analyses, queue):
+    video, picture = rows(2)
+    video.video = True
+    analyses.add([video, picture], ROOM, None)
+    assert queue.take(videos=False).id == picture.id
+    assert queue.take(videos=False) is None
+    assert queue.take().id == video.id
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date(url, analyses):
+    from alembic import command
+
+    from deepfake_detector.service.db.engine import migrations
+
+    opened = Database(url)
+    (row,) = rows(1)
+    analyses.add([row], ROOM, None)
+    with opened.engine.begin() as connection:
+        command.downgrade(migrations(connection), "0001")
+    opened.migrate()
+    opened.close()
+    found = analyses.get("me", row.id)
+    assert (found.explain, found.video, found.seconds_left) == (False, False, None)

@@ -57,8 +57,8 @@ def detect(
     from deepfake_detector.media.inputs import expand
 
     own = own_threshold(thresholds, operating_point)
-    if server is not None and (own or explain):
-        raise typer.BadParameter("a service answers with its own thresholds, and explains nothing; leave out --server")
+    if server is not None and (own or trust_anchors):
+        raise typer.BadParameter("a service has thresholds and trust anchors of its own; leave them out, or --server")
     point = OperatingPoint.OWN if own else OperatingPoint((operating_point or Point.FPR5).value)
     settings = AnalysisSettings(
         point, prior, all_faces, threads, explain=explain, trust_anchors=trust_anchors, own_threshold=own

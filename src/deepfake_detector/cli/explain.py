@@ -145,8 +145,8 @@ def _maps(case: _Case, folder: Path) -> list[str]:
     import numpy as np
     from PIL import Image
 
-    from deepfake_detector.cli.sinks import close_ups
-    from deepfake_detector.explain.overlay import overlay, raw_png, with_scale
+    from deepfake_detector.explain.overlay import close_ups, overlay, raw_png, with_scale
+    from deepfake_detector.report.picture_view import CLOSE_UP_SIDE
 
     heatmaps = [face.heatmap for face in case.report.faces if face.heatmap is not None]
     if not heatmaps:
@@ -154,7 +154,7 @@ def _maps(case: _Case, folder: Path) -> list[str]:
     limit = max(heatmap.limit for heatmap in heatmaps)
     Image.fromarray(with_scale(overlay(case.image, heatmaps), limit)).save(folder / "overlay.png")
     names = ["overlay.png"]
-    for number, shown in enumerate(close_ups(case.report, case.image), 1):
+    for number, shown in enumerate(close_ups(case.report.faces, case.image, CLOSE_UP_SIDE), 1):
         names.append(f"face-{number}.png")
         Image.fromarray(with_scale(shown.overlay, shown.limit)).save(folder / names[-1])
     for number, heatmap in enumerate(heatmaps, 1):
@@ -176,11 +176,12 @@ def _forensic(case: _Case, folder: Path) -> str:
 
 
 def _html(case: _Case, folder: Path) -> str:
-    from deepfake_detector.cli.sinks import close_ups
+    from deepfake_detector.explain.overlay import close_ups
     from deepfake_detector.report.html import HtmlReport
+    from deepfake_detector.report.picture_view import CLOSE_UP_SIDE
 
     page = HtmlReport(folder / "report.html", case.model, 1, case.created, typed_command())
-    page.add(case.report, case.image, close_ups(case.report, case.image))
+    page.add(case.report, case.image, close_ups(case.report.faces, case.image, CLOSE_UP_SIDE))
     page.close()
     return "report.html"
 

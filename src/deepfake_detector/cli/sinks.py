@@ -21,9 +21,6 @@ from deepfake_detector.report.html import THUMBNAILS_ABOVE, HtmlReport, ModelSum
 from deepfake_detector.report.picture_view import CLOSE_UP_SIDE
 from deepfake_detector.report.table import csv_header, csv_row, result_table, table_row
 
-MOST_CLOSE_UPS = 8
-"""Faces that a report shows from near; the answers of the others are in its table."""
-
 
 class Sink(Protocol):
     """Takes answers in the order of the inputs."""
@@ -106,20 +103,18 @@ class HtmlPictures:
         if not isinstance(answer.outcome, Failure):
             try:
                 image = load_image(answer.item.source, self.limits).pixels
-                shown = close_ups(answer.outcome, image, self.side)
+                shown = _close_ups(answer.outcome, image, self.side)
             except DeepfakeDetectorError:
                 image = None
         self.report.add(answer.outcome, image, shown)
 
 
-def close_ups(report: Report, image: ImageArray, side: int = CLOSE_UP_SIDE) -> list[CloseUp]:
-    """The first faces of a picture, each with its heat map, in pixels of this side; none if nothing was explained."""
-    maps = [face.heatmap for face in report.faces[:MOST_CLOSE_UPS]]
-    if not any(maps):
+def _close_ups(report: Report, image: ImageArray, side: int) -> list[CloseUp]:
+    if all(face.heatmap is None for face in report.faces):
         return []
-    from deepfake_detector.explain.overlay import close_up
+    from deepfake_detector.explain.overlay import close_ups
 
-    return [close_up(image, heatmap, side) for heatmap in maps if heatmap is not None]
+    return close_ups(report.faces, image, side)
 
 
 @dataclass(frozen=True, slots=True)

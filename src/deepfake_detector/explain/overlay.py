@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from deepfake_detector.core.explanation import CloseUp, Heatmap
-from deepfake_detector.core.types import FloatArray, ImageArray
+from deepfake_detector.core.types import Face, FloatArray, ImageArray
 from deepfake_detector.explain.maps import enlarged
 
 STOPS: tuple[tuple[int, int, int], ...] = (
@@ -20,6 +20,9 @@ STOPS: tuple[tuple[int, int, int], ...] = (
 
 OPACITY = 0.8
 """Of the ends of the scale; it falls with the root of the value, and the middle is transparent."""
+
+MOST_CLOSE_UPS = 8
+"""Faces that a report shows from near; the answers of the others are in its table."""
 
 FINE = 224
 MARGIN = 0.12
@@ -49,6 +52,30 @@ def overlay(image: ImageArray, heatmaps: Iterable[Heatmap]) -> ImageArray:
     return result
 
 
+def layer(image: ImageArray, heatmap: Heatmap, limit: float) -> NDArray[np.uint8]:
+    """One map alone, RGBA (H, W, 4), to be faded in over the picture: the grey face with its colours, clear outside.
+
+    ``limit`` is the end of the scale, on both sides.
+    """
+    left, top, right, bottom = _window(image, heatmap, margin=0.0)
+    painted, inside = _layer(image, heatmap, limit)
+    result = np.zeros((*image.shape[:2], 4), dtype=np.uint8)
+    pixels = np.concatenate([painted, inside[..., None] * 255.0], axis=2)
+    result[top:bottom, left:right] = np.round(pixels).clip(0.0, 255.0).astype(np.uint8)
+    return result
+
+
+def scaled(heatmap: Heatmap, scale: float) -> Heatmap:
+    """The same map for a picture whose sides are ``scale`` times as long."""
+    return _moved(heatmap, scale, 0.0, 0.0)
+
+
+def close_ups(faces: Sequence[Face], image: ImageArray, side: int) -> list[CloseUp]:
+    """The first faces of a picture, each with its heat map, in pixels of this side; none if nothing was explained."""
+    maps = [face.heatmap for face in faces[:MOST_CLOSE_UPS]]
+    return [close_up(image, heatmap, side) for heatmap in maps if heatmap is not None]
+
+
 def close_up(image: ImageArray, heatmap: Heatmap, side: int) -> CloseUp:
     """The square that the network looked at, with a little around it, drawn at ``side`` pixels."""
     left, top, right, bottom = _window(image, heatmap)
@@ -57,10 +84,9 @@ def close_up(image: ImageArray, heatmap: Heatmap, side: int) -> CloseUp:
     size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
     way = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC
     plain = np.asarray(cv2.resize(part, size, interpolation=way), dtype=np.uint8)
-    moved = tuple(((x + 0.5 - left) * scale - 0.5, (y + 0.5 - top) * scale - 0.5) for x, y in heatmap.corners)
-    here = Heatmap(heatmap.method, heatmap.values, moved)
-    scale = _bar(plain.shape[1], max(1, side // 30))
-    return CloseUp(plain, _painted(plain, here, heatmap.limit), scale, heatmap.limit, heatmap.method)
+    here = _moved(heatmap, scale, left, top)
+    bar = _bar(plain.shape[1], max(1, side // 30))
+    return CloseUp(plain, _painted(plain, here, heatmap.limit), bar, heatmap.limit, heatmap.method)
 
 
 def with_scale(image: ImageArray, limit: float) -> ImageArray:
@@ -102,8 +128,24 @@ def _bar(width: int, height: int) -> ImageArray:
     return colours(np.linspace(-1.0, 1.0, width, dtype=np.float32)[None].repeat(height, axis=0), 1.0)
 
 
+def _moved(heatmap: Heatmap, scale: float, left: float, top: float) -> Heatmap:
+    """The map in a part of the picture that begins at (left, top), enlarged by ``scale``."""
+    corners = tuple(((x + 0.5 - left) * scale - 0.5, (y + 0.5 - top) * scale - 0.5) for x, y in heatmap.corners)
+    return Heatmap(heatmap.method, heatmap.values, corners)
+
+
 def _painted(image: ImageArray, heatmap: Heatmap, limit: float) -> ImageArray:
-    """``image`` with one map, interpolated linearly, laid over its square."""
+    """``image`` with one map laid over its square."""
+    left, top, right, bottom = _window(image, heatmap, margin=0.0)
+    painted, inside = _layer(image, heatmap, limit)
+    mixed = image[top:bottom, left:right] * (1.0 - inside[..., None]) + painted * inside[..., None]
+    result = image.copy()
+    result[top:bottom, left:right] = np.round(mixed).astype(np.uint8)
+    return result
+
+
+def _layer(image: ImageArray, heatmap: Heatmap, limit: float) -> tuple[FloatArray, FloatArray]:
+    """The pixels around a square, grey and under the map (interpolated linearly), and how far each lies inside, 0–1."""
     left, top, right, bottom = _window(image, heatmap, margin=0.0)
     corners = np.asarray(heatmap.corners, dtype=np.float32) - (left, top)
     edge = FINE - 0.5
@@ -117,10 +159,7 @@ def _painted(image: ImageArray, heatmap: Heatmap, limit: float) -> ImageArray:
     grey = cv2.cvtColor(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     strength = np.sqrt((np.abs(values) / max(limit, 1e-12)).clip(0.0, 1.0))[..., None] * OPACITY
     painted = grey * (1.0 - strength) + colours(values, limit) * strength
-    mixed = part * (1.0 - inside[..., None]) + painted * inside[..., None]
-    result = image.copy()
-    result[top:bottom, left:right] = np.round(mixed).astype(np.uint8)
-    return result
+    return np.asarray(painted, dtype=np.float32), inside
 
 
 def _warped(values: FloatArray, matrix: NDArray[np.float64], size: tuple[int, int]) -> FloatArray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -33,7 +34,10 @@ class Caller:
     csrf: str | None = None
 
 
-def services_of(request: Request) -> Services:
+# Dependencies are coroutines, because FastAPI runs plain functions in threads, which costs more than they do.
+
+
+async def services_of(request: Request) -> Services:
     """The parts of the service that a request came to."""
     found = request.app.state.services
     assert isinstance(found, Services)
@@ -48,7 +52,7 @@ def address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def caller(
+async def caller(
     request: Request,
     services: ServicesHere,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
@@ -57,9 +61,10 @@ def caller(
     if not services.settings.needs_keys:
         found = Caller(LOCAL, LOCAL, frozenset(Scope))
     elif credentials is not None:
-        found = _as_caller(key_of(credentials.credentials, request, services))
+        key = await asyncio.to_thread(key_of, credentials.credentials, request, services)
+        found = _as_caller(key)
     else:
-        found = _from_session(request, services)
+        found = await asyncio.to_thread(_from_session, request, services)
     limited(services.requests.wait(found.owner if services.settings.needs_keys else address(request)))
     return found
 
@@ -105,10 +110,10 @@ def limited(wait: float) -> None:
 AnyCaller = Annotated[Caller, Depends(caller)]
 
 
-def having(scope: Scope) -> Callable[[Caller], Caller]:
+def having(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
     """A dependency that wants a caller with a scope."""
 
-    def check(found: AnyCaller) -> Caller:
+    async def check(found: AnyCaller) -> Caller:
         if scope not in found.scopes:
             raise Problem("forbidden", f"the key {found.name!r} lacks the scope {scope.value}")
         return found

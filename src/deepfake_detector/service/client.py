@@ -260,6 +260,7 @@ def _upload(path: str | None, data: bytes, settings: AnalysisSettings) -> _Reque
         "operating_point": settings.operating_point.value,
         "prior": repr(settings.prior),
         "all_faces": str(settings.all_faces).lower(),
+        "explain": str(settings.explain).lower(),
     }
     headers = {"Idempotency-Key": os.urandom(16).hex()}
     files = {"file": (name, data, "application/octet-stream")}

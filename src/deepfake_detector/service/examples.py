@@ -22,7 +22,7 @@ def _summary(state: str) -> dict[str, Any]:
         "started": "2026-03-01T12:00:00.004Z" if done else None,
         "finished": "2026-03-01T12:00:00.092Z" if done else None,
         "file": {"name": "portrait.jpg", "bytes": 99308, "sha256": _SHA256, "kept": True},
-        "options": {"operating_point": "fpr5", "prior": 0.5, "all_faces": False},
+        "options": {"operating_point": "fpr5", "prior": 0.5, "all_faces": False, "explain": False},
         "verdict": "uncertain" if done else None,
         "p_fake": 0.61 if done else None,
         "error": None,
@@ -31,6 +31,8 @@ def _summary(state: str) -> dict[str, Any]:
             "events": f"{place}/events",
             "batch": f"/v1/batches/{_BATCH}",
             "report": f"{place}/report.html" if done else None,
+            "case": f"{place}/case.json" if done else None,
+            "forensic": f"{place}/forensic.html" if done else None,
             "preview": f"{place}/preview.jpg" if done else None,
             "heatmaps": [None] if done else [],
         },
@@ -88,7 +90,12 @@ DONE: dict[str, Any] = _summary("done") | {
         "probability": "61 %",
         "sentence": "The model cannot tell (score between the limits).",
         "threshold": "A face is called fake from 81 % on and real below 42 %; between them it is uncertain.",
-        "faces": [{"verdict": "uncertain", "probability": "61 %", "notes": ["score between the limits"]}],
+        "faces": [
+            {"verdict": "uncertain", "probability": "61 %", "notes": ["score between the limits"], "reasons": []}
+        ],
+        "map": None,
+        "cautions": [],
+        "provenance": [],
     },
 }
 """An analysis that is done."""
@@ -119,6 +126,11 @@ CREATE_BODY: dict[str, Any] = {
                         "description": "The share of fakes expected; moves the probabilities, not the verdicts.",
                     },
                     "all_faces": {"type": "boolean", "default": False},
+                    "explain": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "Add heat maps, their words, cautions and provenance; no score changes.",
+                    },
                 },
                 "additionalProperties": False,
             },

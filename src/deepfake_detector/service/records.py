@@ -11,7 +11,15 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from deepfake_detector.core.types import OperatingPoint, Report, Verdict
 from deepfake_detector.report.schema import AnalysedRecord, from_record
-from deepfake_detector.report.text import VERDICT_WORDS, face_reasons, percent, sentence, threshold_sentence
+from deepfake_detector.report.text import (
+    VERDICT_WORDS,
+    encodable,
+    face_reasons,
+    percent,
+    sentence,
+    threshold_sentence,
+)
+from deepfake_detector.report.words import MAP_WORDS, caution_sentences, face_words, provenance_sentences
 from deepfake_detector.service.db.tables import SECOND, Analysis, State
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -32,6 +40,7 @@ class OptionsOut(BaseModel):
     operating_point: OperatingPoint
     prior: Share
     all_faces: bool
+    explain: bool
 
 
 class ErrorOut(BaseModel):
@@ -47,6 +56,7 @@ class FaceText(BaseModel):
     verdict: str
     probability: str
     notes: tuple[str, ...]
+    reasons: tuple[str, ...] = Field(description="Where its score comes from; empty unless it was asked for.")
 
 
 class TextOut(BaseModel):
@@ -57,6 +67,9 @@ class TextOut(BaseModel):
     sentence: str
     threshold: str
     faces: tuple[FaceText, ...]
+    map: str | None = Field(description="What the heat maps are; null where there is none.")
+    cautions: tuple[str, ...] = Field(description="Reasons to trust the score less.")
+    provenance: tuple[str, ...] = Field(description="What the file says of itself; never part of the score.")
 
 
 class LinksOut(BaseModel):
@@ -66,6 +79,8 @@ class LinksOut(BaseModel):
     events: str
     batch: str
     report: str | None
+    case: str | None
+    forensic: str | None
     preview: str | None
     heatmaps: tuple[str | None, ...] = Field(default=(), description="One for each face of the report, or null.")
 
@@ -145,7 +160,10 @@ def _common(row: Analysis) -> dict[str, Any]:
         "finished": _time(row.finished),
         "file": FileOut(name=row.name, bytes=row.bytes, sha256=row.sha256, kept=row.stored > 0),
         "options": OptionsOut(
-            operating_point=OperatingPoint(row.operating_point), prior=row.prior, all_faces=row.all_faces
+            operating_point=OperatingPoint(row.operating_point),
+            prior=row.prior,
+            all_faces=row.all_faces,
+            explain=row.explain,
         ),
         "verdict": None if row.verdict is None else Verdict(row.verdict),
         "p_fake": row.p_fake,
@@ -165,6 +183,8 @@ def _links(row: Analysis, maps: tuple[bool, ...]) -> LinksOut:
         events=f"{place}/events",
         batch=f"/v1/batches/{row.batch}",
         report=f"{place}/report.html" if shown else None,
+        case=f"{place}/case.json" if row.state == State.DONE else None,
+        forensic=f"{place}/forensic.html" if shown else None,
         preview=f"{place}/preview.jpg" if shown else None,
         heatmaps=tuple(f"{place}/heatmaps/{n}.png" if there else None for n, there in enumerate(maps, 1)),
     )
@@ -182,7 +202,11 @@ def _text(report: Report) -> TextOut:
                 verdict=VERDICT_WORDS[face.verdict],
                 probability=percent(face.p_fake),
                 notes=(*(() if face.kind is None else (face.kind.value,)), *face_reasons(face)),
+                reasons=face_words(face, report.decision),
             )
             for face in report.faces
         ),
+        map=next((MAP_WORDS[face.heatmap.method] for face in report.faces if face.heatmap is not None), None),
+        cautions=caution_sentences(report),
+        provenance=tuple(encodable(said) for said in provenance_sentences(report.provenance)),
     )

@@ -23,7 +23,17 @@ def serve(settings: ServiceSettings, announce: Callable[[str], None]) -> None:
 
     Raises ConfigError, ModelError or MissingExtraError where it cannot start.
     """
-    asyncio.run(_serve(settings, announce))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, announce))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """That of uvloop, which is faster and does not exist for Windows; None for Python's own."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _serve(settings: ServiceSettings, announce: Callable[[str], None]) -> None:

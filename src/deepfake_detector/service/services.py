@@ -51,9 +51,9 @@ def assemble(settings: ServiceSettings) -> Services:
     database = Database(settings.database)
     queue = Queue(database, settings.lease, settings.attempts)
     limits = settings.limits
-    setup = Setup(
-        settings.model, limits.max_bytes, limits.max_pixels, limits.max_side, settings.worker_memory_mb * MEGABYTE
-    )
+    anchors = None if settings.trust_anchors is None else str(settings.trust_anchors)
+    memory = settings.worker_memory_mb * MEGABYTE
+    setup = Setup(settings.model, limits.max_bytes, limits.max_pixels, limits.max_side, memory, anchors)
     pool = Pool(setup, settings.workers)
     services = Services(
         settings=settings,

@@ -50,6 +50,7 @@ class ServiceSettings(BaseSettings):
         default=None, validation_alias=AliasChoices("database_url", "DEEPFAKE_DATABASE_URL", "DATABASE_URL")
     )
     model: str | None = None
+    trust_anchors: Path | None = None
 
     keys: Keys = Keys.AUTO
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
@@ -61,6 +62,7 @@ class ServiceSettings(BaseSettings):
     workers: Count = Field(default_factory=lambda: os.cpu_count() or 1)
     worker_memory_mb: int = Field(default=2048, ge=512)
     analysis_timeout: Seconds = 60.0
+    video_timeout: Seconds = 3600.0
     answer_within: Seconds = 20.0
     queue_size: Count = 256
     attempts: Count = 3

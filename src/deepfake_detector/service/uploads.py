@@ -38,6 +38,7 @@ class Options(BaseModel):
     operating_point: OperatingPoint = OperatingPoint.FPR5
     prior: float = Field(default=0.5, gt=0.0, lt=1.0)
     all_faces: bool = False
+    explain: bool = False
 
     @field_validator("operating_point")
     @classmethod

@@ -155,12 +155,14 @@ class Analyses:
 
 def _check_room(session: Session, owner: str, new: Sequence[Analysis], room: Room) -> None:
     queued = sum(analysis.state == State.QUEUED for analysis in new)
-    waiting = session.scalar(select(func.count()).where(Analysis.state == State.QUEUED.value)) or 0
+    size = sum(analysis.stored for analysis in new)
+    stored = select(func.coalesce(func.sum(Analysis.stored), 0))
+    waits = select(func.count()).where(Analysis.state == State.QUEUED.value)
+    parts = (waits, stored, stored.where(Analysis.owner == owner))
+    waiting, total, own = session.execute(select(*(part.scalar_subquery() for part in parts))).one()
     if queued and waiting + queued > room.waiting:
         raise QueueFullError
-    size = sum(analysis.stored for analysis in new)
-    sums = select(func.coalesce(func.sum(Analysis.stored), 0))
-    if (session.scalar(sums) or 0) + size > room.total_bytes:
+    if total + size > room.total_bytes:
         raise QuotaError("the service")
-    if (session.scalar(sums.where(Analysis.owner == owner)) or 0) + size > room.owner_bytes:
+    if own + size > room.owner_bytes:
         raise QuotaError("this key")

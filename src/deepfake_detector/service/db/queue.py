@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from deepfake_detector.service.db.engine import Database
 from deepfake_detector.service.db.tables import SECOND, Analysis, State, new_id, now
@@ -34,11 +34,12 @@ class Queue:
         self._lease = int(lease * SECOND)
         self._attempts = attempts
 
-    def take(self) -> Analysis | None:
-        """The oldest job that waits, marked as ours; None if there is none."""
+    def take(self, *, videos: bool = True) -> Analysis | None:
+        """The oldest job that waits (of a picture, without ``videos``), marked as ours; None if there is none."""
+        waits = Analysis.state == State.QUEUED.value
         first = (
             select(Analysis.id)
-            .where(Analysis.state == State.QUEUED.value)
+            .where(waits if videos else and_(waits, Analysis.video.is_(False)))
             .order_by(Analysis.created, Analysis.position)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -60,6 +61,21 @@ class Queue:
         with self._database.write() as session, session.begin():
             return session.scalar(taken)
 
+    def begun(self, row: Analysis) -> None:
+        """Make a row that is not in the table yet one that is ours from the start."""
+        row.state, row.started, row.attempts = State.RUNNING.value, row.created, 1
+        row.lease, row.lease_until = new_id(), row.created + self._lease
+
+    def progress(self, job: Analysis, share: float, seconds_left: float | None) -> None:
+        """Write how far a job is, 0–1, and about how long it will still take; nothing if it is no longer ours."""
+        written = (
+            update(Analysis)
+            .where(Analysis.id == job.id, Analysis.lease == job.lease, Analysis.state == State.RUNNING.value)
+            .values(progress=min(max(share, 0.0), 1.0), seconds_left=seconds_left)
+        )
+        with self._database.write() as session, session.begin():
+            session.execute(written)
+
     def keep(self, leases: Sequence[str]) -> frozenset[str]:
         """Prolong these leases; returns those that are still held (the others were cancelled, deleted or lost)."""
         if not leases:
@@ -73,8 +89,8 @@ class Queue:
         with self._database.write() as session, session.begin():
             return frozenset(lease for lease in session.scalars(kept) if lease is not None)
 
-    def finish(self, job: Analysis, outcome: Outcome) -> bool:
-        """Write the end of a job; False if the lease is no longer ours, and nothing was written."""
+    def finish(self, job: Analysis, outcome: Outcome) -> Analysis | None:
+        """Write the end of a job, and return it; None if the lease is no longer ours, and nothing was written."""
         state = State.DONE if outcome.error_code is None else State.FAILED
         written = (
             update(Analysis)
@@ -82,6 +98,7 @@ class Queue:
             .values(
                 state=state.value,
                 progress=1.0,
+                seconds_left=None,
                 finished=now(),
                 lease=None,
                 lease_until=None,
@@ -91,14 +108,14 @@ class Queue:
                 error_code=outcome.error_code,
                 error_message=outcome.error_message,
             )
-            .returning(Analysis.id)
+            .returning(Analysis)
         )
         with self._database.write() as session, session.begin():
-            return session.execute(written).first() is not None
+            return session.scalar(written)
 
     def give_back(self, job: Analysis, *, counted: bool) -> None:
         """Let somebody else begin the job again; an attempt that was not the job's own fault does not count."""
-        values = {"state": State.QUEUED.value, "lease": None, "lease_until": None}
+        values = {"state": State.QUEUED.value, "lease": None, "lease_until": None} | _AT_THE_START
         with self._database.write() as session, session.begin():
             session.execute(
                 update(Analysis)
@@ -123,7 +140,8 @@ class Queue:
         }
         with self._database.write() as session, session.begin():
             session.execute(update(Analysis).where(*lost, Analysis.attempts >= self._attempts).values(failed))
-            back = update(Analysis).where(*lost).values(nothing | {"state": State.QUEUED.value}).returning(Analysis.id)
+            again = nothing | {"state": State.QUEUED.value} | _AT_THE_START
+            back = update(Analysis).where(*lost).values(again).returning(Analysis.id)
             return len(tuple(session.scalars(back)))
 
     def counts(self) -> dict[str, int]:
@@ -133,4 +151,5 @@ class Queue:
         return {state.value: 0 for state in State} | {row[0]: row[1] for row in rows}
 
 
+_AT_THE_START = {"progress": 0.0, "seconds_left": None}
 CRASHED = "the analysis ended without an answer each time it was begun; save the picture anew as PNG or JPEG"

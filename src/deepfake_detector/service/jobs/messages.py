@@ -7,6 +7,8 @@ can be said here.
 from __future__ import annotations
 
 import json
+import math
+import shlex
 import struct
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -17,7 +19,7 @@ HEADER = struct.Struct(">II")
 MOST_JSON = 16 * 1024 * 1024
 MOST_PAYLOAD = 64 * 1024 * 1024
 
-Work = Literal["analyse", "preview", "report", "heatmap"]
+Work = Literal["analyse", "preview", "report", "forensic", "heatmap"]
 
 
 class FrameError(Exception):
@@ -28,8 +30,8 @@ class FrameError(Exception):
 class Task:
     """What a worker is to do with a file: its path, and the options of the analysis.
 
-    ``answer`` is the JSON of the report for the tasks that show one; ``name`` is what the file was called by its
-    owner, for display; ``face`` counts from 0.
+    ``answer`` is the JSON of the report for the tasks that show one, ``made`` when it was made (seconds since 1970);
+    ``name`` is what the file was called by its owner, for display; ``face`` counts from 0.
     """
 
     work: Work
@@ -38,19 +40,34 @@ class Task:
     operating_point: str = "fpr5"
     prior: float = 0.5
     all_faces: bool = False
+    explain: bool = False
+    video: bool = False
     answer: str | None = None
+    made: float = 0.0
     face: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker is told when it starts: the model, the limits of a picture, the bytes of memory it may have."""
+    """What a worker is told when it starts: the model, the limits of a picture, the bytes of memory it may have.
+
+    ``anchors`` is the file with the certificates that make the signer of a manifest trusted.
+    """
 
     model: str | None
     max_bytes: int
     max_pixels: int
     max_side: int
     memory: int
+    anchors: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a task is, 0–1, and about how many seconds it will still take; any number of them before its result."""
+
+    share: float
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +82,15 @@ class Result:
     payload: bytes = field(default=b"", repr=False)
 
 
-def pack(message: Task | Setup | Result) -> bytes:
+def command(task: Task) -> str:
+    """What to type to get the same answer from the file, with the model that is shipped."""
+    words = ["deepfake", "explain", task.name, "--output", "case", "--operating-point", task.operating_point]
+    words += [] if task.prior == 0.5 else ["--prior", f"{task.prior:g}"]
+    words += ["--all-faces"] if task.all_faces else []
+    return shlex.join(words)
+
+
+def pack(message: Task | Setup | Step | Result) -> bytes:
     """A frame."""
     content = asdict(message)
     payload = content.pop("payload", b"")
@@ -81,10 +106,12 @@ def sizes(header: bytes) -> tuple[int, int]:
     return text, payload
 
 
-def unpack_result(text: bytes, payload: bytes) -> Result:
-    """The result in a frame. Raises FrameError."""
+def unpack(text: bytes, payload: bytes) -> Step | Result:
+    """What a worker says in a frame. Raises FrameError."""
     try:
         content: dict[str, Any] = json.loads(text)
+        if "share" in content:
+            return _step(Step(**content))
         result = Result(**content, payload=payload)
     except (ValueError, TypeError) as error:
         raise FrameError("a frame that holds no result") from error
@@ -94,3 +121,10 @@ def unpack_result(text: bytes, payload: bytes) -> Result:
     if result.p_fake is not None and not isinstance(result.p_fake, float | int):
         raise FrameError("a result of the wrong types")
     return result
+
+
+def _step(step: Step) -> Step:
+    for number in (step.share, 0.0 if step.seconds_left is None else step.seconds_left):
+        if not isinstance(number, float | int) or not math.isfinite(number):
+            raise FrameError("a step of the wrong types")
+    return step

@@ -8,9 +8,10 @@ import logging
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable
 
 from deepfake_detector.core.errors import ModelError
-from deepfake_detector.service.jobs.messages import HEADER, FrameError, Result, Setup, Task, pack, sizes, unpack_result
+from deepfake_detector.service.jobs.messages import HEADER, FrameError, Result, Setup, Step, Task, pack, sizes, unpack
 
 START_TIMEOUT = 120.0
 """Seconds in which a worker must have opened its model."""
@@ -23,6 +24,8 @@ KEPT_VARIABLES = (
     "PYTHONDONTWRITEBYTECODE",
 )  # fmt: skip
 """The environment of a worker; secrets such as DATABASE_URL are not in it."""
+
+OnStep = Callable[[Step], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +63,8 @@ class Worker:
             raise ModelError(ready.message)
         return worker
 
-    async def ask(self, message: Task | Setup, timeout: float) -> Result:
-        """Send a message and wait for its result.
+    async def ask(self, message: Task | Setup, timeout: float, on_step: OnStep | None = None) -> Result:
+        """Send a message and wait for its result; ``on_step`` is called with how far it is.
 
         Raises WorkerDiedError or TaskTimeoutError; the worker is then of no use.
         """
@@ -72,8 +75,13 @@ class Worker:
             async with asyncio.timeout(timeout):
                 sender.write(pack(message))
                 await sender.drain()
-                text, payload = sizes(await reader.readexactly(HEADER.size))
-                return unpack_result(await reader.readexactly(text), await reader.readexactly(payload))
+                while True:
+                    text, payload = sizes(await reader.readexactly(HEADER.size))
+                    said = unpack(await reader.readexactly(text), await reader.readexactly(payload))
+                    if isinstance(said, Result):
+                        return said
+                    if on_step is not None:
+                        await on_step(said)
         except TimeoutError as error:
             raise TaskTimeoutError from error
         except (asyncio.IncompleteReadError, ConnectionError, FrameError) as error:
@@ -120,7 +128,7 @@ class Pool:
         await asyncio.gather(*(worker.kill() for worker in self._all))
         self._all.clear()
 
-    async def do(self, task: Task, timeout: float) -> Result:
+    async def do(self, task: Task, timeout: float, on_step: OnStep | None = None) -> Result:
         """Do a task on the first worker that is free; ``timeout`` (seconds) begins when it is.
 
         If the caller is cancelled, the worker is killed, because nothing else stops it. Raises WorkerDiedError or
@@ -128,7 +136,7 @@ class Pool:
         """
         worker = await self._idle.get()
         try:
-            result = await worker.ask(task, timeout)
+            result = await worker.ask(task, timeout, on_step)
         except BaseException:
             self._all.discard(worker)
             self.replaced += 1

@@ -50,8 +50,10 @@ class Bench:
         self._bundle = load_bundle(setup.model)
         self._finder = MtcnnFinder(1)
         self._limits = Limits(setup.max_bytes, setup.max_pixels, setup.max_side)
+        self._anchors = None if setup.anchors is None else Path(setup.anchors)
         self._detectors: OrderedDict[AnalysisSettings, Detector] = OrderedDict()
         self._detector(Task("analyse", ""))
+        self._detector(Task("analyse", "", explain=True))
 
     def do(self, task: Task) -> Result:
         """Do one task. What is wrong with a file, or too much for the memory, becomes part of the result."""
@@ -65,11 +67,13 @@ class Bench:
             return Result(code="too_large", message="the picture needs more memory than one may have; make it smaller")
 
     def _draw(self, task: Task) -> bytes:
-        if task.work == "heatmap":
-            return pictures.heatmap(task)
         data = Path(task.file).read_bytes()
+        if task.work == "heatmap":
+            return pictures.heatmap(task, data, self._limits)
         if task.work == "preview":
             return pictures.preview(data, self._limits)
+        if task.work == "forensic":
+            return pictures.forensic_views(task, data, self._limits)
         return pictures.report_page(task, data, self._limits, self._bundle.card)
 
     def _analyse(self, task: Task) -> Result:
@@ -79,7 +83,9 @@ class Bench:
 
     def _detector(self, task: Task) -> Detector:
         point = OperatingPoint(task.operating_point)
-        settings = AnalysisSettings(point, task.prior, task.all_faces, threads=1, limits=self._limits)
+        settings = AnalysisSettings(
+            point, task.prior, task.all_faces, 1, self._limits, task.explain, self._anchors if task.explain else None
+        )
         if settings not in self._detectors:
             self._detectors[settings] = Detector(self._bundle, settings, finder=self._finder)
             if len(self._detectors) > DETECTORS:

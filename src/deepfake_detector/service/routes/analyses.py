@@ -14,23 +14,20 @@ from pydantic import BaseModel
 
 from deepfake_detector.core.types import Verdict
 from deepfake_detector.service.access import Analyst, Caller, Reader, Remover, ServicesHere
-from deepfake_detector.service.db.analyses import Filters, QueueFullError, QuotaError, Retry, Room
-from deepfake_detector.service.db.tables import Analysis, State, new_id, now
+from deepfake_detector.service.db.analyses import Filters, Retry
+from deepfake_detector.service.db.tables import Analysis, State
 from deepfake_detector.service.examples import CREATE_BODY, DONE, QUEUED
+from deepfake_detector.service.intake import begin_jobs
 from deepfake_detector.service.jobs.runner import POLL
 from deepfake_detector.service.problems import CODES, Problem, responses
 from deepfake_detector.service.records import AnalysisOut, BatchOut, ListOut, summary, whole
 from deepfake_detector.service.services import Services
-from deepfake_detector.service.settings import MEGABYTE
-from deepfake_detector.service.uploads import Upload, Uploads, uploads_of
+from deepfake_detector.service.uploads import uploads_of
 
 router = APIRouter(prefix="/v1", tags=["analyses"])
 
 ID_PATTERN = r"^[0-9a-f]{32}$"
 AnalysisId = Annotated[str, PathParameter(pattern=ID_PATTERN, description="The id of an analysis.")]
-RETRY_WHEN_FULL = 5
-"""Seconds."""
-
 _ASYNC = re.compile(r"(?:^|,|;)\s*respond-async\b", re.IGNORECASE)
 _WAIT = re.compile(r"(?:^|,|;)\s*wait\s*=\s*(\d{1,6})", re.IGNORECASE)
 _CREATE_PROBLEMS = (
@@ -75,9 +72,9 @@ async def create(
         if len(uploads.files) == 1 and first.error is not None:
             raise Problem(*first.error)
         retry = None if idempotency_key is None else Retry(idempotency_key, uploads.digest)
-        rows = await asyncio.to_thread(_put, services, caller, uploads, retry)
-    services.runner.wake()
-    patience = _patience(prefer or "", services.settings.answer_within)
+        rows = await begin_jobs(services, caller.owner, uploads, retry)
+    video = any(row.video for row in rows)
+    patience = _patience(prefer or "", services.settings.answer_within, 0.0 if video else None)
     if len(rows) == 1:
         row = await _wait(services, rows[0], patience)
         if State(row.state).final:
@@ -178,87 +175,29 @@ def _missing(name: str) -> Problem:
     return Problem("not_found", f"there is no analysis {name}, or it belongs to somebody else")
 
 
-def _put(services: Services, caller: Caller, uploads: Uploads, retry: Retry | None) -> Sequence[Analysis]:
-    """Keep the files and make the jobs, all or none. Raises Problem."""
-    batch = new_id()
-    new = [_row(caller, batch, position, uploads) for position, _ in enumerate(uploads.files)]
-    names: set[str] = set()
-    try:
-        for row, upload in zip(new, uploads.files, strict=True):
-            if upload.error is None:
-                services.folder.keep(row.id, upload.content)
-                names.add(row.id)
-        rows = services.analyses.add(new, _room(services), retry)
-    except BaseException as error:
-        _remove(services, names)
-        if isinstance(error, QueueFullError):
-            wait = {"Retry-After": str(RETRY_WHEN_FULL)}
-            raise Problem("queue_full", "too many analyses are waiting; try again later", headers=wait) from error
-        if isinstance(error, QuotaError):
-            raise Problem("quota_exceeded", f"{error} may keep no more files; delete analyses first") from error
-        raise
-    if rows is None:
-        _remove(services, names)
-        raise Problem("idempotency_mismatch", "this Idempotency-Key came with another content; use a new one")
-    _remove(services, names - {row.id for row in rows})
-    return rows
-
-
-def _remove(services: Services, names: set[str]) -> None:
-    for name in names:
-        services.folder.remove(name)
-
-
-def _room(services: Services) -> Room:
-    settings = services.settings
-    return Room(settings.queue_size, settings.disk_quota_mb * MEGABYTE, settings.key_quota_mb * MEGABYTE)
-
-
-def _row(caller: Caller, batch: str, position: int, uploads: Uploads) -> Analysis:
-    upload: Upload = uploads.files[position]
-    options = uploads.options
-    row = Analysis(
-        id=new_id(),
-        owner=caller.owner,
-        batch=batch,
-        position=position,
-        state=State.QUEUED.value,
-        progress=0.0,
-        created=now(),
-        attempts=0,
-        name=upload.name,
-        sha256=upload.sha256,
-        bytes=upload.size,
-        stored=upload.size,
-        operating_point=options.operating_point.value,
-        prior=options.prior,
-        all_faces=options.all_faces,
-    )
-    if upload.error is not None:
-        row.state, row.progress, row.finished, row.stored = State.FAILED.value, 1.0, row.created, 0
-        row.error_code, row.error_message = upload.error
-    return row
-
-
-def _patience(prefer: str, most: float) -> float:
-    """Seconds to wait for an answer, as the header ``Prefer`` (RFC 7240) wants, up to ``most``."""
+def _patience(prefer: str, most: float, unasked: float | None) -> float:
+    """Seconds to wait for an answer, as the header ``Prefer`` (RFC 7240) wants, up to ``most``; else ``unasked``."""
     if _ASYNC.search(prefer):
         return 0.0
     asked = _WAIT.search(prefer)
-    return most if asked is None else min(float(asked[1]), most)
+    if asked is None:
+        return most if unasked is None else unasked
+    return min(float(asked[1]), most)
 
 
 async def _wait(services: Services, row: Analysis, patience: float) -> Analysis:
     """The row once it is final, or after ``patience`` seconds."""
     end = asyncio.get_running_loop().time() + patience
-    with services.runner.watching(row.id) as changed:
+    with services.runner.watching(row.id) as watch:
         while True:
-            changed.clear()
+            watch.changed.clear()
             left = end - asyncio.get_running_loop().time()
             if State(row.state).final or left <= 0.0:
                 return row
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), min(left, POLL))
+                await asyncio.wait_for(watch.changed.wait(), min(left, POLL))
+            if watch.ended is not None:
+                return watch.ended
             fresh = await asyncio.to_thread(services.analyses.get, row.owner, row.id)
             if fresh is None:
                 raise _missing(row.id)

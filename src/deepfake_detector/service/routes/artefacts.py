@@ -7,17 +7,22 @@ import base64
 import hashlib
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
 
+from deepfake_detector.core.types import Report
+from deepfake_detector.report.case import case_json
+from deepfake_detector.report.schema import from_json
 from deepfake_detector.service.access import Caller, Reader, ServicesHere
 from deepfake_detector.service.db.tables import Analysis, State
-from deepfake_detector.service.jobs.messages import Task, Work
+from deepfake_detector.service.jobs.messages import Work, command
 from deepfake_detector.service.jobs.pool import TaskTimeoutError, WorkerDiedError
-from deepfake_detector.service.jobs.runner import POLL
+from deepfake_detector.service.jobs.runner import POLL, task_for
+from deepfake_detector.service.model_summary import model_summary
 from deepfake_detector.service.problems import CODES, Problem, responses
 from deepfake_detector.service.records import heatmaps, summary
 from deepfake_detector.service.routes.analyses import AnalysisId, found
@@ -47,17 +52,36 @@ _CACHED = {"Cache-Control": "private, max-age=3600"}
 async def report(name: AnalysisId, caller: Reader, services: ServicesHere, download: bool = False) -> Response:
     """A page that stands by itself; the browser opens it in a sandbox, without scripts and without network."""
     row = await _done(services, caller, name)
-    page = await _draw(services, row, "report")
-    styles = " ".join(_hash(style) for style in _STYLE.findall(page)) or "'none'"
-    headers = {
-        "Content-Security-Policy": (
-            f"sandbox; default-src 'none'; img-src data:; style-src {styles}; "
-            "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-        )
-    }
-    if download:
-        headers["Content-Disposition"] = f'attachment; filename="deepfake-report-{name}.html"'
-    return Response(page, 200, headers, "text/html; charset=utf-8")
+    return _page(await _draw(services, row, "report"), f"deepfake-report-{name}.html" if download else None)
+
+
+@router.get(
+    "/case.json",
+    summary="The report as data",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}}, **responses(*_PROBLEMS)},
+)
+async def case(name: AnalysisId, caller: Reader, services: ServicesHere) -> Response:
+    """The answer with all sentences of the report, the model's terms and limits, and the command that repeats it."""
+    row = await _done(services, caller, name)
+    outcome = from_json(row.report or "")
+    assert isinstance(outcome, Report)  # what is done has a report
+    task = task_for(row, services.folder, "report")
+    made = datetime.fromtimestamp(task.made, UTC)
+    text = case_json(outcome, model_summary(services.bundle.card), command(task), made)
+    headers = {"Content-Disposition": f'attachment; filename="deepfake-case-{name}.json"'}
+    return Response(text, 200, headers, "application/json")
+
+
+@router.get(
+    "/forensic.html",
+    summary="Forensic views",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {}}}, **responses(*_PROBLEMS)},
+)
+async def forensic(name: AnalysisId, caller: Reader, services: ServicesHere) -> Response:
+    """Error level, noise residual, spectrum, quantisation tables: views, and no verdicts."""
+    return _page(await _draw(services, await _done(services, caller, name), "forensic"))
 
 
 @router.get(
@@ -84,7 +108,7 @@ async def heatmap(
     caller: Reader,
     services: ServicesHere,
 ) -> Response:
-    """Where the evidence lies, to be laid over the preview; orange speaks for fake, blue against it."""
+    """Where the evidence lies, to be faded in over the preview; orange speaks for fake, purple for real."""
     row = await _done(services, caller, name)
     there = heatmaps(row)
     if number > len(there) or not there[number - 1]:
@@ -110,9 +134,9 @@ async def events(name: AnalysisId, caller: Reader, services: ServicesHere) -> St
 async def _stream(services: Services, row: Analysis) -> AsyncIterator[str]:
     clock = asyncio.get_running_loop().time
     end, last_word, said = clock() + STREAM_SECONDS, clock(), ""
-    with services.runner.watching(row.id) as changed:
+    with services.runner.watching(row.id) as watch:
         while clock() < end:
-            changed.clear()
+            watch.changed.clear()
             fresh = await asyncio.to_thread(services.analyses.get, row.owner, row.id)
             if fresh is None:
                 return
@@ -127,7 +151,7 @@ async def _stream(services: Services, row: Analysis) -> AsyncIterator[str]:
                 yield ": still waiting\n\n"
                 last_word = clock()
             try:
-                await asyncio.wait_for(changed.wait(), POLL)
+                await asyncio.wait_for(watch.changed.wait(), POLL)
             except TimeoutError:
                 continue
 
@@ -141,7 +165,7 @@ async def _done(services: Services, caller: Caller, name: str) -> Analysis:
 
 async def _draw(services: Services, row: Analysis, work: Work, face: int = 0) -> bytes:
     """Have a worker draw something. Raises Problem."""
-    task = Task(work, str(services.folder.path(row.id)), row.name, answer=row.report, face=face)
+    task = task_for(row, services.folder, work, face)
     try:
         result = await services.pool.do(task, services.settings.analysis_timeout)
     except TaskTimeoutError:
@@ -151,6 +175,20 @@ async def _draw(services: Services, row: Analysis, work: Work, face: int = 0) ->
     if result.code is not None:
         raise Problem(result.code if result.code in CODES else "input_error", result.message)
     return result.payload
+
+
+def _page(page: bytes, saved_as: str | None = None) -> Response:
+    """A page that stands by itself, in a sandbox."""
+    styles = " ".join(_hash(style) for style in _STYLE.findall(page)) or "'none'"
+    headers = {
+        "Content-Security-Policy": (
+            f"sandbox; default-src 'none'; img-src data:; style-src {styles}; "
+            "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        )
+    }
+    if saved_as is not None:
+        headers["Content-Disposition"] = f'attachment; filename="{saved_as}"'
+    return Response(page, 200, headers, "text/html; charset=utf-8")
 
 
 def _hash(style: bytes) -> str:

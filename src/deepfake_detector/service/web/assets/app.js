@@ -98,6 +98,7 @@ async function upload(files) {
   const form = new FormData();
   form.append("operating_point", $("point").value);
   form.append("all_faces", $("all-faces").checked);
+  form.append("explain", true);
   for (const file of files) form.append("file", file, file.name);
   const asJob = files.length > 1 || files[0].size > LARGE;
   try {

@@ -12,6 +12,8 @@ const ICONS = {
   other: [["circle", { cx: 22, cy: 22, r: 19 }], ["path", { d: "M14 22h16" }]],
 };
 
+const MOST_MAPS = 8; // as many as a report shows
+
 // The card of an analysis that has ended; `onDelete` is called when its button is pressed.
 export function resultCard(analysis, onDelete) {
   const name = analysis.file.name;
@@ -46,7 +48,8 @@ function facts(analysis, onDelete) {
     el("p", {}, say(`meaning_${report.verdict}`)),
     report.p_fake === null ? null : scale(report),
     report.faces.length ? faceTable(report, text) : null,
-    report.warnings.length ? warnings(report.warnings) : null,
+    listOf("warnings", [...report.warnings, ...text.cautions], "warnings"),
+    provenance(text.provenance),
     details(analysis),
     actions(analysis, onDelete));
 }
@@ -76,8 +79,27 @@ function faceTable(report, text) {
     el("table", {}, el("caption", {}, say("faces")), el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)));
 }
 
-function warnings(texts) {
-  return el("div", {}, el("h4", {}, say("warnings")), el("ul", { class: "warnings small" }, ...texts.map((text) => el("li", {}, text))));
+function listOf(title, texts, kind = "plain", note = null) {
+  if (!texts.length) return null;
+  return el("div", {}, el("h4", {}, say(title)), note && el("p", { class: "small soft" }, note),
+    el("ul", { class: `${kind} small` }, ...texts.map((text) => el("li", {}, text))));
+}
+
+function provenance(texts) {
+  return listOf("provenance", texts, "plain", say("provenance_note"));
+}
+
+// Where the score comes from, face by face.
+function reasons(analysis) {
+  const { report, text } = analysis;
+  const told = text.faces.map((face, at) => [face.reasons, at]).filter(([said]) => said.length);
+  if (!told.length) return null;
+  const many = report.faces.length > 1;
+  return el("div", {}, el("h4", {}, say("reasons")),
+    ...told.flatMap(([said, at]) => [
+      many ? el("h5", {}, say("face_number", { n: at + 1 })) : null,
+      el("ul", { class: "plain small" }, ...said.map((words) => el("li", {}, words)))]),
+    text.map && el("p", { class: "small soft" }, `${text.map}.`));
 }
 
 function details(analysis) {
@@ -96,11 +118,14 @@ function details(analysis) {
 }
 
 function actions(analysis, onDelete) {
-  const { report } = analysis.links;
+  const { links } = analysis;
+  const { report } = links;
   const name = analysis.file.name;
   return el("p", { class: "row" },
     report && el("a", { class: "button", href: report, target: "_blank", rel: "noopener" }, say("open_report")),
     report && el("a", { href: `${report}?download=true`, download: "" }, say("download_report")),
+    links.case && el("a", { href: links.case, download: "" }, say("download_case")),
+    links.forensic && el("a", { href: links.forensic, target: "_blank", rel: "noopener" }, say("open_forensic")),
     el("button", { type: "button", class: "quiet", "aria-label": say("delete_one", { name }), onclick: () => onDelete(analysis) }, say("delete")));
 }
 
@@ -115,11 +140,13 @@ function picture(analysis) {
     stack.replaceChildren(el("p", { class: "soft" }, say("preview_failed")));
     announce(say("preview_failed"));
   } });
-  const maps = links.heatmaps.filter(Boolean).map((place) => el("img", { class: "map", src: place, alt: "", width, height }));
+  const maps = links.heatmaps.filter(Boolean).slice(0, MOST_MAPS)
+    .map((place) => el("img", { class: "map", src: place, alt: "", width, height }));
   const boxes = faceBoxes(report);
   stack.append(image, ...maps, boxes);
   return el("div", { class: "picture" }, stack, report.faces.length ? boxSwitch(analysis.id, boxes) : null,
-    report.faces.length ? heatmapSlider(analysis.id, maps) : null);
+    report.faces.length ? heatmapSlider(analysis.id, maps) : null,
+    reasons(analysis));
 }
 
 function faceBoxes(report) {
@@ -151,8 +178,11 @@ function boxSwitch(id, boxes) {
 
 function heatmapSlider(id, maps) {
   if (!maps.length) return el("p", { class: "small soft" }, say("heatmap_none"));
-  const slide = el("input", { type: "range", id: `map-${id}`, min: 0, max: 100, value: 60, oninput: () => show() });
+  const slide = el("input", { type: "range", id: `map-${id}`, min: 0, max: 100, value: 70, "aria-describedby": `scale-${id}`, oninput: () => show() });
   const show = () => maps.forEach((map) => { map.style.opacity = slide.value / 100; });
   show();
-  return el("div", { class: "slider" }, el("label", { for: slide.id }, say("heatmap")), slide, el("span", { class: "soft small" }, say("heatmap_note")));
+  return el("div", { class: "maps" },
+    el("p", { class: "slider" }, el("label", { for: slide.id }, say("heatmap")), slide),
+    el("div", { class: "map-scale", "aria-hidden": "true" }),
+    el("p", { class: "ends", id: `scale-${id}` }, el("span", {}, say("heatmap_real")), el("span", {}, say("heatmap_fake"))));
 }

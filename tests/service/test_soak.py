@@ -44,7 +44,8 @@ def note(request):
             "machine": machine,
             "seconds": round(time.monotonic() - start),
         }
-        file.write_text(json.dumps(found | {request.node.name: circumstances | seen}, indent=2) + "\n", encoding="utf-8")
+        found[request.node.name] = circumstances | seen
+        file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
     return write
 

@@ -93,7 +93,7 @@ class ModelConfig(_Strict):
     weights: str = Field(
         "imagenet",
         description="'imagenet' (keras.applications), 'imagenet-torchvision' (ported), a .npz, .h5 or .keras file, "
-        "a run folder, or 'random'",
+        "a run folder, a bundle or shipped model (of a joined one 'mobilenetv2#1' is the first branch), or 'random'",
     )
     head: Literal["linear"] | DenseHead = Field("linear", description="'linear', or {dense: [256]}")
     dropout: float = Field(0.2, ge=0.0, lt=1.0, description="dropout before each layer of the head")

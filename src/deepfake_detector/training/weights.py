@@ -1,4 +1,4 @@
-"""Pretrained weights: from keras.applications, from torchvision's port, from a file, or from an earlier run."""
+"""Pretrained weights: from keras.applications, from torchvision's port, from a file, an earlier run, or a bundle."""
 
 from __future__ import annotations
 
@@ -45,10 +45,16 @@ def network_with_weights(
     A whole network keeps its ``shrink`` and its width, and is put to pictures of ``size`` pixels.
 
     ``weights`` is "imagenet" (keras.applications, needs the internet once), "imagenet-torchvision" (the ported file
-    in the cache), a .npz that was ported, a .h5 of keras.applications, a .keras checkpoint, a run folder, or
-    "random", which has to be asked for by that word. Raises WeightsError.
+    in the cache), a .npz that was ported, a .h5 of keras.applications, a .keras checkpoint, a run folder, a bundle
+    (see ``bundle_weights``), or "random", which has to be asked for by that word. Raises WeightsError.
     """
+    from deepfake_detector.training.bundle_weights import is_bundle, network_of_bundle
     from deepfake_detector.training.models.network import build_network
+    from deepfake_detector.training.models.spec import BackboneSpec
+
+    if is_bundle(weights):
+        network = network_of_bundle(backbone, weights, BackboneSpec(size, alpha, shrink=shrink), head)
+        return network if network.input_shape[1] == size else _at_size(network, size)
 
     path = Path(weights).expanduser()
     if weights not in {IMAGENET, TORCHVISION, RANDOM} and (path.is_dir() or path.suffix == ".keras"):
@@ -164,10 +170,7 @@ def _continued(path: Path, size: int) -> keras.Model:
 
     file = path / "checkpoints" / "best.keras" if path.is_dir() else path
     if not file.is_file():
-        hint = (
-            "; a bundle cannot be trained on, give the run that it came from" if (path / "card.json").exists() else ""
-        )
-        raise WeightsError(f"there is no checkpoint at {file}{hint}")
+        raise WeightsError(f"there is no checkpoint at {file}")
     try:
         network: keras.Model = keras.models.load_model(file, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:

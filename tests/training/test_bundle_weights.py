@@ -39,10 +39,10 @@ def test_an_exported_run_is_trained_on(trained, tiny_settings):
     further = tiny_settings(
         "further", model={"weights": str(bundle)}, head={"epochs": 0}, train={"epochs": 1, "checks_per_epoch": 1}
     )
-    first, *_, last = checks_of(train(create_run(further)))
+    first, *_, last = checks_of(train(create_run(further)).run)
     assert (first["epoch"], last["epoch"]) == ("1", "1")
     assert float(first["loss"] or "nan") != float(first["loss"] or "nan")  # nothing was trained before it
-    assert float(first["val_loss"]) <= min(float(check["val_loss"]) for check in checks_of(trained)) + 0.05
+    assert float(first["val_loss"]) <= min(float(check["val_loss"]) for check in checks_of(trained.run)) + 0.05
 
 
 def test_branches_of_the_shipped_model_are_its_logit_together():

@@ -9,6 +9,7 @@ from deepfake_detector.training.calibrate import (
     MAX_MISSED,
     MAX_UNCERTAIN,
     MIN_BAND,
+    MIN_UNSEEN,
     RATES,
     fit,
     fit_band,
@@ -30,7 +31,8 @@ def simulated(n=4000, temperature=2.5, bias=-0.8, fakes=0.5, seed=0):
 
 
 def fitted(raw, labels, sets=None):
-    return fit(raw, labels, sets=sets if sets is not None else ["one"] * len(raw), out_of_source=True, fitted_on="here")
+    names = ["one"] * len(raw) if sets is None else sets
+    return fit(raw, labels, sets=names, unseen=[True] * len(raw), fitted_on="here")
 
 
 @pytest.mark.parametrize(("temperature", "bias"), [(2.5, -0.8), (0.4, 1.5), (1.0, 0.0)])
@@ -40,6 +42,23 @@ def test_known_temperature_and_bias_come_back(temperature, bias):
     assert calibration.bias == pytest.approx(bias, abs=0.08)
     assert calibration.out_of_source
     assert calibration.fitted_on == "here"
+
+
+def test_where_there_are_unseen_sources_only_their_reals_count():
+    rng = np.random.default_rng(1)
+    known, foreign, fakes = rng.normal(-6, 1, 400), rng.normal(-2, 1, 400), rng.normal(3, 1, 400)
+    raw, labels = np.concatenate([known, foreign, fakes]), np.repeat([0, 0, 1], 400)
+    sets, unseen = np.repeat(["known", "foreign", "fakes"], 400), np.repeat([False, True, False], 400)
+    found = fit(raw, labels, sets=sets, unseen=unseen, fitted_on="here")
+    alone = fit(raw[400:], labels[400:], sets=sets[400:], unseen=unseen[400:], fitted_on="here")
+    assert found == alone
+    assert found.calibration.out_of_source
+    assert {point.source for point in found.points} <= {"foreign", "all sources"}
+    few = np.flatnonzero(unseen)[MIN_UNSEEN - 1 :]
+    unseen[few] = False
+    every = fit(raw, labels, sets=sets, unseen=unseen, fitted_on="here")
+    assert not every.calibration.out_of_source
+    assert every.calibration.fpr_curve != found.calibration.fpr_curve
 
 
 def test_share_of_fakes_does_not_move_the_probability():
@@ -174,12 +193,12 @@ def test_whole_calibration_with_kinds(caplog):
     kinds = np.where(labels == 1, np.arange(3000) % 2, -1)
     kind_logits = (kinds - 0.5) * 4 + np.random.default_rng(0).normal(size=3000) * 8
     calibration = fit_calibration(
-        raw, labels, kind_logits, kinds, sets=["one"] * 3000, out_of_source=False, fitted_on="val"
+        raw, labels, kind_logits, kinds, sets=["one"] * 3000, unseen=[False] * 3000, fitted_on="val"
     )
     assert calibration.kind_temperature > 2.0
     assert [point.fpr for point in calibration.fpr_curve] == list(RATES)
     caplog.set_level("INFO", "deepfake_detector")
-    plain = fit_calibration(raw, labels, sets=["one"] * 3000, out_of_source=False, fitted_on="val")
+    plain = fit_calibration(raw, labels, sets=["one"] * 3000, unseen=[False] * 3000, fitted_on="val")
     assert "calibrated on val: log loss" in caplog.messages[0]
     assert caplog.messages[-1] == f"threshold for 0.5 %: set by {(labels == 0).sum()} reals of all sources"
     assert plain.kind_temperature == 1.0

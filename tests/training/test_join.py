@@ -130,6 +130,19 @@ def test_a_joined_run_is_calibrated_on_foreign_pictures(folds, tiny_settings):
     assert np.mean(logits[0]) > np.mean(logits[1])
 
 
+def test_without_folds_the_sets_that_no_branch_knows_set_the_thresholds(folds, tiny_settings):
+    paths = [str(path) for path in folds]
+    data = {"validate_only": ["b"]}
+    done = train(create_run(tiny_settings("unseen", data=data, join={"branches": paths})))
+    rows = read_predictions(done.run.predictions_file)
+    assert {(row.set, row.foreign) for row in rows} == {("a", False), ("b", True)}
+    calibration = load_bundle(done.bundle).card.calibration
+    assert calibration.out_of_source
+    assert "reals only of b, which it was not trained on" in calibration.fitted_on
+    with pytest.raises(ConfigError, match="was trained on a, which"):
+        train(create_run(tiny_settings("known", data={"validate_only": ["a"]}, join={"branches": paths})))
+
+
 def test_runs_that_do_not_fit_are_refused(folds, tiny_settings, tmp_path):
     paths = [str(path) for path in folds]
     with pytest.raises(ConfigError, match="1 runs for 2 branches"):

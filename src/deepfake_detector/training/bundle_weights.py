@@ -37,9 +37,9 @@ def network_of_bundle(backbone: str, weights: str, spec: BackboneSpec, head: Hea
     """The network whose ONNX file is in the bundle ``weights`` ("folder"; of a joined one "folder#2", from 1).
 
     In an exported file BatchNormalization is part of the convolution before it. Here it is put back as a mere scale
-    for each channel, under which the kernels have the size of freshly initialised ones, so that learning rates mean what they
-    mean elsewhere. How the network pads and normalises (``models.spec``) is found by comparing its features with
-    the file's; ``spec`` says the rest. Its head must be linear. Raises WeightsError.
+    for each channel, under which the kernels have the size of freshly initialised ones, so that learning rates mean
+    what they mean elsewhere. How the network pads and normalises (``models.spec``) is found by comparing its features
+    with the file's; ``spec`` says the rest. Its head must be linear. Raises WeightsError.
     """
     from deepfake_detector.training.models.network import FAKE, KIND, build_network
     from deepfake_detector.training.models.spec import PLUS_MINUS_ONE, Padding
@@ -180,7 +180,9 @@ def _fill(network: keras.Model, convolutions: list[_Convolution], weights: str) 
         depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
         kernel = convolution.kernel.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
         if tuple(layer.kernel.shape) != kernel.shape:
-            raise WeightsError(f"{layer.name} wants a kernel of {tuple(layer.kernel.shape)}, {weights} has {kernel.shape}")
+            raise WeightsError(
+                f"{layer.name} wants a kernel of {tuple(layer.kernel.shape)}, {weights} has {kernel.shape}"
+            )
         scale = np.sqrt((convolution.kernel.astype(np.float64) ** 2).sum(axis=(1, 2, 3)))
         scale[scale == 0.0] = 1.0
         layer.set_weights([kernel / (scale[:, None] if depthwise else scale)])

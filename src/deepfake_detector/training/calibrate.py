@@ -22,6 +22,7 @@ DEFAULT_RATE = BAND_RATE
 
 MIN_PER_CLASS = 20
 MIN_SOURCE = 20
+MIN_UNSEEN = 60
 MIN_EXPECTED = 3.0
 """A source decides a rate by itself if so many of its reals are expected above the threshold: 60 at 5 %."""
 MAX_MISSED = 0.10
@@ -69,11 +70,11 @@ def fit_calibration(  # noqa: PLR0913 - two heads, their labels, and the three f
     kind_labels: ArrayLike | None = None,
     *,
     sets: Sequence[str],
-    out_of_source: bool,
+    unseen: ArrayLike,
     fitted_on: str,
 ) -> Calibration:
     """The calibration alone; see ``fit`` and ``fit_kind_temperature``. Raises DataError."""
-    done = fit(raw_logits, labels, sets=sets, out_of_source=out_of_source, fitted_on=fitted_on)
+    done = fit(raw_logits, labels, sets=sets, unseen=unseen, fitted_on=fitted_on)
     _log(done)
     found = done.calibration
     if kind_logits is None or kind_labels is None:
@@ -95,15 +96,21 @@ def _log(done: CalibrationFit) -> None:
 
 
 def fit(
-    raw_logits: ArrayLike, labels: ArrayLike, *, sets: Sequence[str], out_of_source: bool, fitted_on: str
+    raw_logits: ArrayLike, labels: ArrayLike, *, sets: Sequence[str], unseen: ArrayLike, fitted_on: str
 ) -> CalibrationFit:
     """Fit temperature, bias, thresholds and band to N raw fake logits with labels (0 real, 1 fake) and set names.
 
+    ``unseen`` (N,) says of which pictures the network has seen no other one of their source. If ``MIN_UNSEEN`` reals
+    are such, only they count, beside all fakes: what a network says of photos that it knows promises nothing of others.
     Real and fake weigh the same, so that the probabilities mean a prior of 0.5; within a class each set weighs the
     same, once it has ``MIN_SOURCE`` pictures. Raises DataError if there are fewer than ``MIN_PER_CLASS`` of a class.
     """
     raw, known = _checked(raw_logits, labels, sets)
-    names = np.asarray(sets)
+    names, foreign = np.asarray(sets), np.asarray(unseen, dtype=bool)
+    out_of_source = int(((known == 0) & foreign).sum()) >= MIN_UNSEEN
+    if out_of_source:
+        counts = foreign | (known == 1)
+        raw, known, names = raw[counts], known[counts], names[counts]
     weights = set_weights(known, names)
     temperature, bias = fit_temperature(raw, known, weights)
     logits = raw / temperature + bias

@@ -79,8 +79,11 @@ def calibrate_run(run: RunFolder, config: TrainConfig) -> Calibration:
     if not sources:
         rows = read_predictions(run.predictions_file)
         what = f"the validation pictures of {run.path.name}"
+        unseen = sorted({row.set for row in rows if row.foreign})
         if config.join and config.join.folds:
             what = "pictures of sets that the folds of the branches had not seen"
+        elif unseen:
+            what += f"; reals only of {' and '.join(unseen)}, which it was not trained on"
     else:
         rows = [row for path in sources for row in read_predictions(RunFolder(path).predictions_file) if row.foreign]
         what = f"pictures of sets that {', '.join(path.name for path in sources)} had not seen"
@@ -90,7 +93,7 @@ def calibrate_run(run: RunFolder, config: TrainConfig) -> Calibration:
         [row.kind_logit for row in rows],
         [row.kind for row in rows],
         sets=[row.set for row in rows],
-        out_of_source=bool(rows) and all(row.foreign for row in rows),
+        unseen=[row.foreign for row in rows],
         fitted_on=f"{len(rows)} faces: {what}",
     )
 

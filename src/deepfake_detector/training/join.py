@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from deepfake_detector.training.data.dataloader import CropLoader
 from deepfake_detector.training.data.samples import SYNTHETIC, Sample, Split, kind_target
 from deepfake_detector.training.fit import FitResult
 from deepfake_detector.training.models.joined import Floats, Mixture, SoftMaximum, joined_network
-from deepfake_detector.training.prepare import judged_loader
+from deepfake_detector.training.prepare import TRAIN, judged_loader
 from deepfake_detector.training.run import RunFolder
 from deepfake_detector.training.selection import Known, figures
 from deepfake_detector.training.steps import Logits, predictor
@@ -51,14 +52,16 @@ def join(
     """Write the joined network as ``final.keras`` into ``folder``, and return what it says of judged pictures.
 
     Each fold's networks judge the sets that none of them was trained on; without folds, the branches judge the
-    validation pictures. Fakes synthesised from the reals of these are judged, too. How the logits are put together is
-    fitted to these ("stacked generalization", Wolpert 1992), each set of a class weighing the same, and all
-    synthesised fakes as much as one set.
+    validation pictures, and the sets of ``data.validate_only``, which none of them may know. Fakes synthesised from
+    the reals of these are judged, too. How the logits are put together is fitted to these ("stacked generalization",
+    Wolpert 1992), each set of a class weighing the same, and all synthesised fakes as much as one set.
     Raises ConfigError, DataError or WeightsError.
     """
     parts = [_foreign(config, fold, callback) for fold in settings.folds]
+    unseen = set(config.data.validate_only)
     if not parts:
-        parts = [_judged(config, settings.branches, lambda sample: sample.split is Split.VAL, callback)]
+        _check_unseen(settings.branches, unseen)
+        parts = [_judged(config, settings.branches, partial(_for_judging, unseen), callback)]
     samples = [sample for chosen, _ in parts for sample in chosen]
     logits = np.concatenate([found for _, found in parts])
     labels = np.array([int(sample.label) for sample in samples])
@@ -71,7 +74,23 @@ def join(
     save_network(joined_network([_network(path) for path in settings.branches], fake, kind), folder / FINAL_FILE)
     found = Logits(fake.of(logits).astype(np.float32), kind.of(logits).astype(np.float32))
     known = Known(labels, kinds, tuple(name.removesuffix(SYNTHETIC) for name in names.tolist()))
-    return FitResult((), found, figures(known, found.fake)), list(_rows(samples, found, foreign=bool(settings.folds)))
+    foreign = [bool(settings.folds) or name in unseen for name in known.sets]
+    return FitResult((), found, figures(known, found.fake)), list(_rows(samples, found, foreign))
+
+
+def _for_judging(unseen: Set[str], sample: Sample) -> bool:
+    return sample.split is Split.VAL or sample.set in unseen
+
+
+def _check_unseen(branches: Sequence[Path], unseen: Set[str]) -> None:
+    """Raises ConfigError if a branch was trained on a set that it must not know."""
+    for path in branches:
+        trained_on = {count.set for count in RunFolder(path).record().counts if count.part == TRAIN}
+        if known := sorted(trained_on & unseen):
+            raise ConfigError(
+                f"{path} was trained on {', '.join(known)}, which data.validate_only says is foreign; take it out "
+                "there, or train the branch without it (data.exclude)"
+            )
 
 
 def fit_soft_maximum(logits: Floats, labels: NDArray[np.int64], sets: NDArray[np.str_]) -> SoftMaximum:
@@ -140,12 +159,12 @@ def _network(path: Path) -> keras.Model:
     return keras.models.load_model(RunFolder(path).checkpoints / FINAL_FILE, compile=False)
 
 
-def _rows(samples: Sequence[Sample], logits: Logits, foreign: bool) -> Iterator[Prediction]:
-    for sample, fake, kind in zip(samples, logits.fake, logits.kind, strict=True):
+def _rows(samples: Sequence[Sample], logits: Logits, foreign: Sequence[bool]) -> Iterator[Prediction]:
+    for sample, fake, kind, is_foreign in zip(samples, logits.fake, logits.kind, foreign, strict=True):
         yield Prediction(
             path=str(sample.path),
             set=sample.set,
-            foreign=foreign,
+            foreign=is_foreign,
             label=int(sample.label),
             kind=_kind(sample),
             fake_logit=float(fake),

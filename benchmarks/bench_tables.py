@@ -116,3 +116,34 @@ def sources_cell(cell: dict[str, Any] | None) -> str:
 def bullets(content: dict[str, Any]) -> str:
     """What was found in sentences."""
     return "\n".join(f"* {sentence}" for sentence in content["summary"]) + "\n"
+
+
+def uncertainty(content: dict[str, Any]) -> str:
+    """What each reason to leave a face uncertain is worth, on all pictures and on each set."""
+    model, data = content["model"], content["data"]
+    header = [
+        "pictures",
+        "uncertain by",
+        "AURC",
+        "less the band's",
+        "answered",
+        "right among them",
+        "doubted",
+        "errors",
+    ]
+    rows = []
+    for part in content["parts"]:
+        for way in part["ways"]:
+            found = way["selective"]
+            answers = [share(found[key], percent=True) for key in ("answered", "right")]
+            doubted = [share(way[key], percent=True) if way["doubts"] else "–" for key in ("doubted", "errors")]
+            name = f"{part['name']} ({part['pictures']})"
+            reasons = " + ".join(["band", *way["doubts"]])
+            rows.append([name, reasons, share(found["aurc"]), share(way["lower"]), *answers, *doubted])
+    in_use = ", ".join(content["in_use"]) or "none"
+    words = (
+        f"Model {model['name']} {model['version']}, {data['split']} split of `{data['source']}`. ",
+        f"In use beside the band: {in_use}. [What the figures mean](bench.md#deepfake-bench-uncertainty-model-data).",
+        f"\n\n{table(header, rows)}",
+    )
+    return "".join(words)

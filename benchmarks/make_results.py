@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench_tables import comparison, doubt, people, robustness, share, sources, table
+from bench_tables import comparison, doubt, people, robustness, share, sources, table, uncertainty
 
 from deepfake_detector import load_model
 
@@ -144,6 +144,7 @@ RENDERERS = {
     "robustness": robustness,
     "comparison": comparison,
     "sources": sources,
+    "uncertainty": uncertainty,
     "faithfulness": faithfulness,
 }
 """How a file is shown, by how its name begins."""

@@ -11,8 +11,8 @@ from deepfake_detector.core.explanation import CautionName, FacePart, MapMethod
 from deepfake_detector.core.provenance import ManifestState
 from deepfake_detector.core.settings import AnalysisSettings
 from deepfake_detector.core.types import Verdict
-from deepfake_detector.explain.reencode import LIGHT
 from deepfake_detector.faces.align import face_matrix
+from deepfake_detector.media.reencode import LIGHT
 from deepfake_detector.pipeline import Detector
 from deepfake_detector.pipeline.explainer import MOST_FACES
 from deepfake_detector.scoring.bundle import load_bundle, write_bundle

@@ -128,8 +128,8 @@ def test_a_changed_model_is_seen(folder):
 
 
 def test_a_newer_card_asks_for_an_update(folder):
-    edit_card(folder, schema_version=2, something_new=True)
-    with pytest.raises(ModelSchemaError, match=r"schema version 2.*install a newer version"):
+    edit_card(folder, schema_version=3, something_new=True)
+    with pytest.raises(ModelSchemaError, match=r"schema version 3.*install a newer version"):
         load_bundle(folder)
 
 

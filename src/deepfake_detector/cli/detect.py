@@ -40,6 +40,7 @@ def detect(
     thresholds: options.Thresholds = None,
     prior: options.Prior = 0.5,
     all_faces: options.AllFaces = False,
+    also_uncertain: options.AlsoUncertain = None,
     explain: options.Explain = False,
     trust_anchors: options.TrustAnchors = None,
     threads: options.Threads = 0,
@@ -53,15 +54,24 @@ def detect(
     outputs = Outputs(one_format(json=json, jsonl=jsonl, csv=csv), html, output, resume)
     counted = parse_fail_on(fail_on)
     from deepfake_detector.core.settings import AnalysisSettings
-    from deepfake_detector.core.types import OperatingPoint
+    from deepfake_detector.core.types import Doubt, OperatingPoint
     from deepfake_detector.media.inputs import expand
 
     own = own_threshold(thresholds, operating_point)
-    if server is not None and (own or trust_anchors):
-        raise typer.BadParameter("a service has thresholds and trust anchors of its own; leave them out, or --server")
+    if server is not None and (own or trust_anchors or also_uncertain):
+        raise typer.BadParameter(
+            "a service has thresholds, doubts and trust anchors of its own; leave them out, or --server"
+        )
     point = OperatingPoint.OWN if own else OperatingPoint((operating_point or Point.FPR5).value)
     settings = AnalysisSettings(
-        point, prior, all_faces, threads, explain=explain, trust_anchors=trust_anchors, own_threshold=own
+        point,
+        prior,
+        all_faces,
+        threads,
+        explain=explain,
+        trust_anchors=trust_anchors,
+        own_threshold=own,
+        doubts=tuple(Doubt(doubt.value) for doubt in also_uncertain or ()),
     )
     with ExitStack() as stack:
         analyst = _open(stack, model, server, settings)
@@ -119,7 +129,13 @@ def _resume_file(stack: ExitStack, analyst: _Analyst, outputs: Outputs) -> Resum
     from deepfake_detector.cli.resume import ResumeFile
 
     file = stack.enter_context(
-        ResumeFile(outputs.resume, analyst.info.sha256, analyst.settings, analyst.answers.threshold)
+        ResumeFile(
+            outputs.resume,
+            analyst.info.sha256,
+            analyst.settings,
+            analyst.answers.threshold,
+            analyst.card.doubts.looked_for(analyst.settings.doubts),
+        )
     )
     file.refuse_stream(sys.stdout)
     return file

@@ -25,6 +25,13 @@ class Point(StrEnum):
     FPR10 = "fpr10"
 
 
+class MoreDoubt(StrEnum):
+    """The values of ``core.types.Doubt`` that are not always in use."""
+
+    FAR = "far"
+    UNSTABLE = "unstable"
+
+
 class Format(StrEnum):
     """What goes to standard output."""
 
@@ -198,6 +205,15 @@ Prior = Annotated[
 AllFaces = Annotated[
     bool,
     typer.Option("--all-faces", rich_help_panel=ANALYSIS, help="Let small background faces count for the picture."),
+]
+AlsoUncertain = Annotated[
+    list[MoreDoubt] | None,
+    typer.Option(
+        "--also-uncertain",
+        rich_help_panel=ANALYSIS,
+        help="Doubt a face that is far from those the model knows, or whose answer is unstable when it is saved again.",
+        show_default="what the model's card has in use",
+    ),
 ]
 Explain = Annotated[
     bool,

@@ -65,6 +65,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "sources",
         "Train without each family of sources, and test on every set.",
     ),
+    "bench uncertainty": (
+        "deepfake_detector.cli.bench_uncertainty",
+        "uncertainty",
+        "Measure what each reason to leave a face uncertain is worth.",
+    ),
+    "familiarise": (
+        "deepfake_detector.cli.familiarise",
+        "familiarise",
+        "Write a bundle that can tell faces unlike those that its model knows.",
+    ),
     "export": ("deepfake_detector.cli.export", "export", "Write the bundle of a finished run somewhere else."),
 }
 

@@ -6,14 +6,14 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, TextIO
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.settings import AnalysisSettings
-from deepfake_detector.core.types import Failure, Outcome, Report
+from deepfake_detector.core.types import Doubt, Failure, Outcome, Report
 from deepfake_detector.media.inputs import InputItem
 from deepfake_detector.report.schema import from_json
 
@@ -24,16 +24,22 @@ class ResumeFile:
     Only the places of the answers are kept in memory. A last line that was written half (the power went) is cut off;
     inputs that failed are tried again. Raises ConfigError if the file cannot be used, or if its answers come from
     another model or other settings, which must not be mixed. ``threshold`` gives the threshold of now for a number of
-    faces, as ``Detector.threshold`` does.
+    faces, as ``Detector.threshold`` does; ``doubts`` are those that are looked for now.
     """
 
     def __init__(
-        self, path: Path, model_sha256: str, settings: AnalysisSettings, threshold: Callable[[int], float]
+        self,
+        path: Path,
+        model_sha256: str,
+        settings: AnalysisSettings,
+        threshold: Callable[[int], float],
+        doubts: Sequence[Doubt] = (),
     ) -> None:
         self._path = path
         self._model_sha256 = model_sha256
         self._settings = settings
         self._threshold = threshold
+        self._doubts = doubts
         self._places: dict[str, int] = {}
         self._failed: set[tuple[str | None, str]] = set()
         try:
@@ -125,6 +131,7 @@ class ResumeFile:
             ("all faces", decision.all_faces, here.all_faces),
             ("false-positive rate", decision.fpr, here.fpr),
             ("threshold", decision.threshold, self._threshold(decision.faces)),
+            ("doubts", _listed(decision.doubts), _listed(self._doubts)),
             ("explanation", report.provenance is not None, here.explain),
         )
         for name, then, now in then_and_now:
@@ -133,6 +140,10 @@ class ResumeFile:
                     f"line {number} of {self._path} was answered with {name} {then}, now it is {now}; give another "
                     "file for --resume, or the same options as before"
                 )
+
+
+def _listed(doubts: Sequence[Doubt]) -> str:
+    return ", ".join(doubts) or "none"
 
 
 def _close(one: object, other: object) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from deepfake_detector.core.errors import ConfigError
-from deepfake_detector.core.types import OperatingPoint
+from deepfake_detector.core.types import Doubt, OperatingPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class AnalysisSettings:
     verdict. ``threads`` is for each ONNX session; 0 lets ONNX Runtime choose. ``explain`` adds heat maps, cautions and
     provenance to the report, and changes nothing else in it; ``trust_anchors`` is a PEM file with the certificates that
     make the signer of a C2PA manifest trusted. ``own_threshold`` goes with the operating point OWN, and with no other.
+    ``doubts`` make a face uncertain beside those that the model's card has in use; the band always does.
     """
 
     operating_point: OperatingPoint = OperatingPoint.FPR5
@@ -76,6 +77,7 @@ class AnalysisSettings:
     explain: bool = False
     trust_anchors: Path | None = None
     own_threshold: OwnThreshold | None = None
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def fpr(self) -> float:

@@ -17,7 +17,7 @@ ImageArray = NDArray[np.uint8]
 
 FloatArray = NDArray[np.float32]
 
-REPORT_SCHEMA_VERSION = "1.1"
+REPORT_SCHEMA_VERSION = "1.2"
 
 
 class Verdict(StrEnum):
@@ -62,6 +62,18 @@ class QualityIssue(StrEnum):
     TOO_SMALL = "too_small"
     TOO_BLURRED = "too_blurred"
     TOO_DARK = "too_dark"
+
+
+class Doubt(StrEnum):
+    """Why a face that can be judged is left uncertain.
+
+    Its score lies just below the threshold (band); it would be called real, and is unlike the faces that the model
+    knows (far); it would be called fake, and the answer changes when the picture is saved again (unstable).
+    """
+
+    BAND = "band"
+    FAR = "far"
+    UNSTABLE = "unstable"
 
 
 class CropMode(StrEnum):
@@ -171,13 +183,15 @@ class Scores:
     ``fake_logit`` has shape (N,), positive means fake; ``kind_logit`` has shape (N,), positive means generated,
     or is None where the network has no such head; ``cam`` has shape (N, h, w) and is each cell's share of the fake
     logit (it averages to the logit; of a single network: without the bias), or is None; ``features`` has shape (N, d),
-    or is None.
+    or is None; ``distance`` (N,) says how far the features lie from those of known faces, about 1 for one of them, or
+    is None.
     """
 
     fake_logit: FloatArray
     kind_logit: FloatArray | None = None
     cam: FloatArray | None = None
     features: FloatArray | None = None
+    distance: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +199,9 @@ class Face:
     """One face in a report.
 
     ``logit`` is the network's raw fake logit; ``p_fake`` the calibrated probability, 0–1, at the report's prior;
-    ``considered`` is False for background faces that the picture's verdict leaves out. ``heatmap`` and
-    ``explanation`` are there only where an explanation was asked for.
+    ``considered`` is False for background faces that the picture's verdict leaves out. ``doubts`` say why a face is
+    uncertain although it can be judged. ``heatmap`` and ``explanation`` are there only where an explanation was asked
+    for.
     """
 
     box: Box
@@ -198,6 +213,7 @@ class Face:
     verdict: Verdict
     kind: Kind | None = None
     considered: bool = True
+    doubts: tuple[Doubt, ...] = ()
     heatmap: Heatmap | None = None
     explanation: Explanation | None = None
 
@@ -232,6 +248,7 @@ class Decision:
     ``real_below`` the one under which it is called real; between them it is uncertain.
     ``fpr`` is the share of real pictures that this threshold calls fake on the data it was fitted on, and
     ``faces`` the number of faces that it was corrected for; ``all_faces`` says whether background faces count.
+    ``doubts`` are those that were looked for, beside the band.
     """
 
     operating_point: OperatingPoint
@@ -241,6 +258,7 @@ class Decision:
     prior: float
     faces: int
     all_faces: bool
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -14,8 +15,15 @@ from deepfake_detector.core.types import Box, CropMode, CropRule, ImageArray, La
 MAX_FINE = 16
 """At most this many samples to a side of an output pixel; more would cost memory and change nothing one could see."""
 
+CODED_BLOCK = 16
+"""Pixels of a coded block with halved colour: cut at its multiples, a face keeps the grid that its file has."""
+
 Matrix = NDArray[np.float64]
 """Shape (2, 3): takes (x, y, 1) of the picture, in pixels with centres at whole numbers, to pixels of the crop."""
+
+
+Change = Callable[[ImageArray], ImageArray]
+"""Of an RGB picture, into one of the same size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,28 @@ def window(matrix: Matrix, size: int, width: int, height: int) -> tuple[int, int
     return left, top, right, bottom
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """The pixels (h, w, 3), uint8 RGB, that a crop reads, and the warp that cuts it from them."""
+
+    pixels: ImageArray
+    matrix: Matrix
+
+
+def cut_window(image: ImageArray, matrix: Matrix, size: int, origin: tuple[int, int] = (0, 0)) -> Window:
+    """What the crop reads, from where a coded block begins; ``origin`` is where the image lay (x, y) in its picture."""
+    left, top, right, bottom = window(matrix, size, image.shape[1], image.shape[0])
+    left, top = (max(0, at - (at + shift) % CODED_BLOCK) for at, shift in zip((left, top), origin, strict=True))
+    local = matrix.copy()
+    local[:, 2] += matrix[:, :2] @ np.array([left, top], dtype=np.float64)
+    return Window(np.ascontiguousarray(image[top:bottom, left:right]), local)
+
+
+def changed_crops(cut: Window, size: int, changes: Iterable[Change]) -> NDArray[np.uint8]:
+    """The crop after each change of the pixels that it reads: (changes, size, size, 3), uint8 RGB."""
+    return np.stack([warp(change(cut.pixels), cut.matrix, size) for change in changes])
+
+
 def _span(low: int, high: int, length: int) -> tuple[int, int]:
     """The pixels of one axis that [low, high) reads when what lies outside is mirrored at the first and last pixel."""
     start, stop = max(low, 0), min(high, length)
@@ -124,12 +154,16 @@ def crop(image: ImageArray, box: Box | None, landmarks: Landmarks | None, rule: 
 
     Raises ValueError if the rule wants a face and there is no box.
     """
+    return warp(image, crop_matrix(image, box, landmarks, rule), rule.size)
+
+
+def crop_matrix(image: ImageArray, box: Box | None, landmarks: Landmarks | None, rule: CropRule) -> Matrix:
+    """The warp of ``crop``. Raises ValueError if the rule wants a face and there is no box."""
     if rule.mode is CropMode.WHOLE:
-        height, width = image.shape[:2]
-        return warp(image, whole_matrix(width, height, rule), rule.size)
+        return whole_matrix(image.shape[1], image.shape[0], rule)
     if box is None:
         raise ValueError("a face crop needs a face box")
-    return warp(image, face_matrix(box, landmarks, rule), rule.size)
+    return face_matrix(box, landmarks, rule)
 
 
 def padding_share(matrix: Matrix, size: int, width: int, height: int) -> float:

@@ -33,6 +33,7 @@ from deepfake_detector.core.types import (
     CropMode,
     Decision,
     DetectedFace,
+    Doubt,
     Face,
     Failure,
     FloatArray,
@@ -44,16 +45,25 @@ from deepfake_detector.core.types import (
     Report,
     Scores,
 )
-from deepfake_detector.faces.align import crop
+from deepfake_detector.faces.align import Window, crop
 from deepfake_detector.faces.find import Finder, find_faces
 from deepfake_detector.faces.mtcnn import MtcnnFinder
 from deepfake_detector.faces.quality import assess
 from deepfake_detector.media.image import ImageSource, load_image, read_file
+from deepfake_detector.pipeline.second_look import SecondLook
 from deepfake_detector.scoring.bundle import Bundle, load_bundle
 from deepfake_detector.scoring.calibration import Logits, calibrated_logit, p_fake
 from deepfake_detector.scoring.own_threshold import own_threshold_warning, threshold_curve, uncertain_band
 from deepfake_detector.scoring.scorer import Scorer
-from deepfake_detector.verdict.decide import Bounds, Evidence, PictureVerdict, Policy, bounds_for, decide
+from deepfake_detector.verdict.decide import (
+    Bounds,
+    Evidence,
+    PictureVerdict,
+    Policy,
+    bounds_for,
+    considered_faces,
+    decide,
+)
 
 if TYPE_CHECKING:
     from deepfake_detector.explain.maps import MapMaker
@@ -74,7 +84,7 @@ class Detector:
     ``finder`` replaces the face finder that comes with the package, ``map_maker`` the way in which heat maps are made
     where the settings ask for explanations. One detector may be used by many threads at once. Raises ModelError where
     the model cannot be used, ThresholdModelError where a threshold was set for another one, ConfigError for trust
-    anchors that cannot be read.
+    anchors that cannot be read, and for doubts that the model cannot have.
     """
 
     def __init__(
@@ -92,6 +102,7 @@ class Detector:
         # A network that looks at whole pictures needs no faces.
         looks_at_faces = self._crop_rule.mode is CropMode.FACE
         self._finder = (finder or MtcnnFinder(self.settings.threads)) if looks_at_faces else None
+        self._second_look = SecondLook(self._scorer, self.settings.doubts)
         self._explainer = _explainer(self._scorer, self.settings, map_maker) if self.settings.explain else None
         self._policy = Policy(
             fpr=self.settings.fpr,
@@ -189,11 +200,12 @@ class Detector:
                 for place, face in zip(crops, faces, strict=True):
                     place[:] = crop(image, face.box, face.landmarks, rule)
                 qualities = tuple(assess(image, face) for face in faces)
+                windows = self._second_look.keep(image, faces)
             prepared = None
             if self._explainer is not None:
                 with clock.stage("explain"):
                     prepared = self._explainer.prepare(source, picture, faces, crops)
-        return _Seen(picture.info, picture.warnings, faces, qualities, crops, clock, prepared)
+        return _Seen(picture.info, picture.warnings, faces, qualities, crops, windows, clock, prepared)
 
     def _score_and_decide(self, pictures: Sequence[_Seen]) -> list[Report]:
         """Score the crops of all pictures together, then decide on each picture by itself."""
@@ -228,7 +240,10 @@ class Detector:
         """Turn the raw scores of one picture's faces into its report."""
         with seen.clock.stage("decide"):
             calibrated = calibrated_logit(scores.fake_logit, self.bundle.card.calibration)
-            said = decide(_evidence(seen, calibrated, scores.kind_logit), self._policy)
+            considered = considered_faces([face.box for face in seen.faces], self._policy.all_faces)
+            bounds = bounds_for(sum(considered), self._policy)
+            doubts = self._second_look.doubts(scores, calibrated, seen.windows, bounds)
+            said = decide(_evidence(seen, calibrated, scores.kind_logit, doubts), self._policy)
             return Report(
                 input=seen.info,
                 model=self.bundle.info,
@@ -254,6 +269,7 @@ class Detector:
                 verdict=verdict.verdict,
                 kind=verdict.kind,
                 considered=verdict.considered,
+                doubts=verdict.doubts,
             )
             for face, quality, logit, probability, verdict in zip(
                 seen.faces, seen.qualities, scores.fake_logit, probabilities, said.faces, strict=True
@@ -270,6 +286,7 @@ class Detector:
             prior=settings.prior,
             faces=bounds.faces,
             all_faces=settings.all_faces,
+            doubts=self._second_look.looked_for,
         )
 
 
@@ -282,6 +299,7 @@ class _Seen:
     faces: tuple[DetectedFace, ...]
     qualities: tuple[Quality, ...]
     crops: NDArray[np.uint8]
+    windows: tuple[Window, ...]
     clock: Stopwatch
     prepared: Prepared | None = None
 
@@ -295,15 +313,18 @@ def _explainer(scorer: Scorer, settings: AnalysisSettings, map_maker: MapMaker |
 def _of(scores: Scores, own: slice) -> Scores:
     """The scores of some crops."""
     kinds = None if scores.kind_logit is None else scores.kind_logit[own]
-    return Scores(scores.fake_logit[own], kinds, None if scores.cam is None else scores.cam[own])
+    distance = None if scores.distance is None else scores.distance[own]
+    return Scores(scores.fake_logit[own], kinds, None if scores.cam is None else scores.cam[own], distance=distance)
 
 
-def _evidence(seen: _Seen, calibrated: Logits, kind_logits: FloatArray | None) -> list[Evidence]:
+def _evidence(
+    seen: _Seen, calibrated: Logits, kind_logits: FloatArray | None, doubts: Sequence[tuple[Doubt, ...]]
+) -> list[Evidence]:
     """What ``verdict`` wants to know of each face."""
     kinds = [None] * len(calibrated) if kind_logits is None else [float(logit) for logit in kind_logits]
     return [
-        Evidence(face.box, float(logit), kind, quality.issues)
-        for face, logit, kind, quality in zip(seen.faces, calibrated, kinds, seen.qualities, strict=True)
+        Evidence(face.box, float(logit), kind, quality.issues, doubts=open_)
+        for face, logit, kind, quality, open_ in zip(seen.faces, calibrated, kinds, seen.qualities, doubts, strict=True)
     ]
 
 

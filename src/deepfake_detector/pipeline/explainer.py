@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from deepfake_detector.core.explanation import Caution, Explanation, Heatmap, MapMethod, Reencoding
 from deepfake_detector.core.provenance import Provenance
 from deepfake_detector.core.settings import AnalysisSettings
-from deepfake_detector.core.types import CropMode, CropRule, DetectedFace, Face, FloatArray, ImageArray, Scores
+from deepfake_detector.core.types import CropMode, DetectedFace, Face, FloatArray, ImageArray, Scores
 from deepfake_detector.explain.cautions import face_cautions, picture_cautions
 from deepfake_detector.explain.maps import Crops, MapMaker, OcclusionMaps
 from deepfake_detector.explain.parts import Labels, part_labels, part_shares
-from deepfake_detector.explain.reencode import LIGHT
-from deepfake_detector.faces.align import Matrix, face_matrix, warp, whole_matrix, window
+from deepfake_detector.faces.align import Matrix, changed_crops, crop_matrix, cut_window
 from deepfake_detector.faces.mesh import REGIONS, FaceMesh
 from deepfake_detector.media.image import ImageSource, LoadedImage, read_file
 from deepfake_detector.media.manifest import read_anchors
 from deepfake_detector.media.provenance import read_provenance
+from deepfake_detector.media.reencode import LIGHT
 from deepfake_detector.scoring.scorer import Scorer
 
 MOST_FACES = 16
@@ -30,9 +30,6 @@ MOST_FACES = 16
 
 MESH_CONFIDENCE = 0.5
 """Below it the mesh network itself doubts that there is a face, and no parts are named."""
-
-JPEG_BLOCK = 16
-"""Pixels of a coded block with halved colour: cut at its multiples, a face keeps the grid that its file has."""
 
 Probability = Callable[[FloatArray], NDArray[np.float64]]
 """Raw fake logits → probabilities at the report's prior."""
@@ -73,7 +70,7 @@ class Explainer:
     ) -> Prepared:
         """What an explanation of this picture needs of its pixels and of its file."""
         image, closer = picture.pixels, faces[:MOST_FACES]
-        matrices = [self._matrix(image, face) for face in faces]
+        matrices = [crop_matrix(image, face.box, face.landmarks, self._rule) for face in faces]
         labels = [self._labels(image, face, matrix) for face, matrix in zip(closer, matrices, strict=False)]
         provenance = self._provenance(source)
         cautions = [*picture_cautions(picture.info, provenance)]
@@ -117,9 +114,6 @@ class Explainer:
     def _logits(self, crops: Crops) -> FloatArray:
         return self._scorer.score(crops).fake_logit
 
-    def _matrix(self, image: ImageArray, face: DetectedFace) -> Matrix:
-        return crop_matrix(image, face, self._rule)
-
     def _labels(self, image: ImageArray, face: DetectedFace, matrix: Matrix) -> Labels | None:
         if self._mesh is None:
             return None
@@ -131,26 +125,13 @@ class Explainer:
 
     def _reencoded(self, image: ImageArray, matrix: Matrix) -> Crops:
         """The crop after each light way of saving the picture again; only the pixels around it are saved."""
-        height, width = image.shape[:2]
-        left, top, right, bottom = window(matrix, self._rule.size, width, height)
-        left, top = left // JPEG_BLOCK * JPEG_BLOCK, top // JPEG_BLOCK * JPEG_BLOCK
-        part = np.ascontiguousarray(image[top:bottom, left:right])
-        local = matrix.copy()
-        local[:, 2] += matrix[:, :2] @ np.array([left, top], dtype=np.float64)
-        return np.stack([warp(change(part), local, self._rule.size) for change in LIGHT.values()])
+        return changed_crops(cut_window(image, matrix, self._rule.size), self._rule.size, LIGHT.values())
 
     def _provenance(self, source: ImageSource) -> Provenance | None:
         """None for what is no file: a Pillow image or an array."""
         if isinstance(source, str | os.PathLike):
             source = read_file(os.fspath(source), self._limits)
         return read_provenance(bytes(source), self._anchors) if isinstance(source, bytes | bytearray) else None
-
-
-def crop_matrix(image: ImageArray, face: DetectedFace, rule: CropRule) -> Matrix:
-    """The warp that cuts what a network with this crop rule sees of a face, or of the whole picture."""
-    if rule.mode is CropMode.WHOLE:
-        return whole_matrix(image.shape[1], image.shape[0], rule)
-    return face_matrix(face.box, face.landmarks, rule)
 
 
 def _corners(matrix: Matrix, size: int) -> tuple[tuple[float, float], ...]:

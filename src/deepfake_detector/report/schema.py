@@ -12,6 +12,7 @@ from deepfake_detector.core.types import (
     REPORT_SCHEMA_VERSION,
     Box,
     Decision,
+    Doubt,
     Face,
     Failure,
     InputInfo,
@@ -78,6 +79,9 @@ class FaceRecord(Part):
     verdict: Verdict
     kind: Kind | None = Field(description="Kind of fake; only with the verdict `fake`.")
     considered: bool = Field(description="False for background faces, which the picture's verdict leaves out.")
+    doubts: tuple[Doubt, ...] = Field(
+        default=(), description="Why a face that can be judged is uncertain; empty where it is not."
+    )
     heatmap: HeatmapRecord | None = Field(default=None, description="Null unless an explanation was asked for.")
     explanation: ExplanationRecord | None = Field(default=None, description="Null unless it was asked for.")
 
@@ -92,6 +96,7 @@ class DecisionRecord(Part):
     prior: Share = Field(description="The share of fakes that the probabilities assume.")
     faces: int = Field(ge=0, description="The number of faces that the threshold was corrected for.")
     all_faces: bool = Field(description="True if background faces count for the picture's verdict.")
+    doubts: tuple[Doubt, ...] = Field(default=(), description="What was looked for that makes a face uncertain.")
 
 
 class InputRecord(Part):
@@ -265,6 +270,7 @@ def _face_record(face: Face) -> FaceRecord:
         verdict=face.verdict,
         kind=face.kind,
         considered=face.considered,
+        doubts=face.doubts,
         heatmap=HeatmapRecord.of(face.heatmap),
         explanation=ExplanationRecord.of(face.explanation),
     )
@@ -281,6 +287,7 @@ def _face(record: FaceRecord) -> Face:
         verdict=record.verdict,
         kind=record.kind,
         considered=record.considered,
+        doubts=record.doubts,
         heatmap=heatmap(record.heatmap),
         explanation=explanation(record.explanation),
     )

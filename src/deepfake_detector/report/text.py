@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from deepfake_detector.core.types import Decision, Face, Kind, QualityIssue, Report, Verdict
+from deepfake_detector.core.types import Decision, Doubt, Face, Kind, QualityIssue, Report, Verdict
 
 VERDICT_WORDS = {
     Verdict.FAKE: "fake",
@@ -28,6 +28,12 @@ ISSUE_WORDS = {
     QualityIssue.TOO_SMALL: "face too small",
     QualityIssue.TOO_BLURRED: "face too blurred",
     QualityIssue.TOO_DARK: "face too dark",
+}
+
+DOUBT_WORDS = {
+    Doubt.BAND: "score between the limits",
+    Doubt.FAR: "unlike the faces that the model knows",
+    Doubt.UNSTABLE: "the answer changes when the picture is saved again",
 }
 
 LIMITS = (
@@ -77,7 +83,7 @@ def face_reasons(face: Face) -> tuple[str, ...]:
     if not face.considered:
         return (*reasons, "background face, left out")
     if not reasons and face.verdict is Verdict.UNCERTAIN:
-        return ("score between the limits",)
+        return tuple(DOUBT_WORDS[doubt] for doubt in face.doubts) or (DOUBT_WORDS[Doubt.BAND],)
     return reasons
 
 
@@ -88,10 +94,10 @@ def reasons(report: Report) -> tuple[str, ...]:
     if report.verdict is not Verdict.UNCERTAIN:
         return ()
     if not report.faces:
-        return ("score between the limits",)
+        return (DOUBT_WORDS[Doubt.BAND],)
     open_faces = [face for face in report.faces if face.considered and face.verdict is Verdict.UNCERTAIN]
     found = [reason for face in open_faces for reason in face_reasons(face)]
-    return tuple(dict.fromkeys(found)) or ("score between the limits",)
+    return tuple(dict.fromkeys(found)) or (DOUBT_WORDS[Doubt.BAND],)
 
 
 def sentence(report: Report) -> str:

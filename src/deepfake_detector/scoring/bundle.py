@@ -135,6 +135,7 @@ def write_bundle(folder: Path, model: bytes, card: Card) -> Path:
     Raises ExportError if the folder exists or cannot be written, ModelTamperedError if the card belongs to another
     model, UnsafeModelError or ModelSchemaError if nobody could load the result.
     """
+    card = card.model_copy(update={"schema_version": CARD_SCHEMA_VERSION})
     digest = hashlib.sha256(model).hexdigest()
     if card.onnx_sha256 == HASH_TO_BE_SET:
         card = card.model_copy(update={"onnx_sha256": digest})

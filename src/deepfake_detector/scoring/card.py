@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deepfake_detector.core.types import CropMode, CropRule
+from deepfake_detector.core.types import CropMode, CropRule, Doubt
 
-CARD_SCHEMA_VERSION = 1
+CARD_SCHEMA_VERSION = 2
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -37,10 +38,12 @@ class CardOutputs(_Strict):
     kind_logit: str | None = None
     cam: str | None = None
     features: str | None = None
+    distance: str | None = None
 
     @model_validator(mode="after")
     def _check_names(self) -> CardOutputs:
-        names = [name for name in (self.fake_logit, self.kind_logit, self.cam, self.features) if name is not None]
+        roles = (self.fake_logit, self.kind_logit, self.cam, self.features, self.distance)
+        names = [name for name in roles if name is not None]
         if len(set(names)) < len(names):
             raise ValueError("an output of the graph is named twice")
         return self
@@ -81,6 +84,41 @@ class Calibration(_Strict):
         return self
 
 
+class FarFaces(_Strict):
+    """Beyond which distance (``core.types.Scores.distance``) a face is unlike those that the model knows.
+
+    A share ``beyond`` of validation faces of known sets lies there, each set weighing the same.
+    """
+
+    limit: float = Field(gt=0.0)
+    beyond: float = Field(gt=0.0, lt=1.0)
+    fitted_on: str
+
+
+class Doubts(_Strict):
+    """What makes a face uncertain beside the band: ``in_use`` has what earned it on risk–coverage curves.
+
+    ``far`` needs the distance that the graph gives. ``unstable`` is looked for at faces that lie above the threshold by
+    no more than the band reaches below it.
+    """
+
+    in_use: tuple[Doubt, ...] = ()
+    far: FarFaces | None = None
+
+    @model_validator(mode="after")
+    def _check_use(self) -> Doubts:
+        if Doubt.BAND in self.in_use or len(set(self.in_use)) < len(self.in_use):
+            raise ValueError("in_use may hold far and unstable, once each; the band is always in use")
+        if Doubt.FAR in self.in_use and self.far is None:
+            raise ValueError("far faces are in use, and their limit is missing")
+        return self
+
+    def looked_for(self, more: Iterable[Doubt] = ()) -> tuple[Doubt, ...]:
+        """What is looked for beside the band if ``more`` is wanted, in the order of ``Doubt``."""
+        wanted = {*self.in_use, *more} - {Doubt.BAND}
+        return tuple(doubt for doubt in Doubt if doubt in wanted)
+
+
 class DataSet(_Strict):
     """A set of pictures that the weights were trained on, with its terms."""
 
@@ -116,8 +154,15 @@ class Card(_Strict):
     input: CardInput
     outputs: CardOutputs
     calibration: Calibration
+    doubts: Doubts = Doubts()
     data: tuple[DataSet, ...]
     data_fingerprint: str
     license: str
     limits: tuple[str, ...]
     metrics: tuple[Metric, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_distance(self) -> Card:
+        if (self.doubts.far is None) != (self.outputs.distance is None):
+            raise ValueError("the limit of far faces and the output distance belong together; give both, or neither")
+        return self

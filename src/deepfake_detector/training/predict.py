@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from deepfake_detector.core.types import (
     OperatingPoint,
     Quality,
     QualityIssue,
+    Scores,
     Verdict,
 )
 from deepfake_detector.faces.align import crop
@@ -33,6 +34,10 @@ CROPS_AT_ONCE = 32
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """No progress is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ def predict(
     cache: Path,
     point: OperatingPoint = OperatingPoint.FPR5,
     threads: int = 0,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = _silent,
 ) -> tuple[Prediction, ...]:
     """One prediction for each sample, in their order; crops are cached in the folder ``cache``.
 
@@ -116,6 +121,45 @@ def predict(
         progress("scoring", begin + len(chunk), len(index.crops))
     reasons = {skip.path: skip.reason for skip in index.skipped}
     return tuple(Prediction(one, answers.get(one.path), reasons.get(one.path, "")) for one in samples)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """All that a network says of the N pictures whose face could be cut, and where their pixels are."""
+
+    crops: tuple[CachedCrop, ...]
+    issues: tuple[tuple[QualityIssue, ...], ...]
+    scores: Scores
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The pictures, in the order of the scores."""
+        return tuple(crop.sample for crop in self.crops)
+
+
+def score_crops(
+    bundle: Bundle, samples: Sequence[Sample], cache: Path, threads: int = 0, progress: Progress = _silent
+) -> Scored:
+    """As ``predict``, with the raw scores in place of answers, and without the pictures that cannot be used."""
+    rule = bundle.card.input.rule()
+    index = build_crops(samples, rule, cache, progress=lambda done, total: progress("finding faces", done, total))
+    scorer = Scorer(bundle, threads)
+    issues: list[tuple[QualityIssue, ...]] = []
+    found: list[Scores] = []
+    for begin in range(0, len(index.crops), CROPS_AT_ONCE):
+        chunk = index.crops[begin : begin + CROPS_AT_ONCE]
+        faces = [cut(View(read_cached(item), item.box, item.landmarks), rule) for item in chunk]
+        found.append(scorer.score(np.stack([face.crop for face in faces])))
+        issues += [face.issues for face in faces]
+        progress("scoring", begin + len(chunk), len(index.crops))
+    return Scored(index.crops, tuple(issues), _together(found))
+
+
+def _together(found: Sequence[Scores]) -> Scores:
+    """The scores of all chunks as one."""
+    values = {part.name: [getattr(scores, part.name) for scores in found] for part in fields(Scores)}
+    known = {name: np.concatenate(parts) for name, parts in values.items() if parts[0] is not None}
+    return Scores(**known)
 
 
 def _answers(chunk: Sequence[CachedCrop], scorer: Scorer, limits: Bounds) -> list[Answer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Selective:
     right: Rate
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Answered:
     """N scored pictures: whether the answer at the threshold is wrong, how sure it is, and whether it is given.
 
@@ -37,15 +38,19 @@ class Answered:
     given: NDArray[np.bool_]
     groups: Ints
 
+    @cached_property
+    def levels(self) -> Ints:
+        """The rank of each confidence, 0 for the surest; equal ones share it."""
+        return np.unique(-self.confidence, return_inverse=True)[1].astype(np.int64)
+
 
 def measure_selective(answered: Answered, resampling: Resampling) -> Selective:
     """The figures, with the interval of the area."""
-    levels = np.unique(-answered.confidence, return_inverse=True)[1]
 
     def statistic(weights: Floats) -> Floats:
-        return np.array([_area(*_cumulated(answered.wrong, levels, weights))])
+        return np.array([area(answered, weights)])
 
-    value = float(statistic(np.ones(len(levels)))[0])
+    value = area(answered, np.ones(len(answered.wrong)))
     without = no_interval(int(answered.groups.max()) + 1, resampling)
     if without:
         aurc = Estimate(value, reason=without)
@@ -53,7 +58,7 @@ def measure_selective(answered: Answered, resampling: Resampling) -> Selective:
         aurc = percentile(value, bootstrap(statistic, answered.groups, resampling)[0], resampling)
     given = int(answered.given.sum())
     right = int((answered.given & ~answered.wrong).sum())
-    total, confidence = len(levels), resampling.confidence
+    total, confidence = len(answered.wrong), resampling.confidence
     return Selective(
         aurc=aurc,
         risk=rate(int(answered.wrong.sum()), total, confidence),
@@ -67,9 +72,14 @@ def risk_coverage(answered: Answered) -> tuple[Floats, Floats]:
 
     Pictures of the same confidence are answered together (Geifman & El-Yaniv 2017).
     """
-    levels = np.unique(-answered.confidence, return_inverse=True)[1]
-    mass, risk = _cumulated(answered.wrong, levels, np.ones(len(levels)))
+    mass, risk = _cumulated(answered.wrong, answered.levels, np.ones(len(answered.wrong)))
     return np.cumsum(mass) / mass.sum(), risk
+
+
+def area(answered: Answered, weights: Floats) -> float:
+    """The area under the curve if each picture counts so often: the mean error over all shares that are answered."""
+    mass, risk = _cumulated(answered.wrong, answered.levels, weights)
+    return float(mass @ risk / mass.sum())
 
 
 def _cumulated(wrong: NDArray[np.bool_], levels: Ints, weights: Floats) -> tuple[Floats, Floats]:
@@ -78,7 +88,3 @@ def _cumulated(wrong: NDArray[np.bool_], levels: Ints, weights: Floats) -> tuple
     errors = np.bincount(levels, weights=weights * wrong)
     so_far = np.cumsum(mass)
     return mass, np.divide(np.cumsum(errors), so_far, out=np.zeros(len(mass)), where=so_far > 0)
-
-
-def _area(mass: Floats, risk: Floats) -> float:
-    return float(mass @ risk / mass.sum())

@@ -9,7 +9,7 @@ The rules, in the order in which they are used:
 3. *What is said of a face.* ``fake`` from the threshold on; ``real`` if it lies ``band_below`` or more under it;
    between them ``uncertain``. The threshold of a single face caps the upper end of ``real``: a face that would be
    called fake if it were alone is never called real because others stand beside it. A face that cannot be judged
-   (too small, too blurred, too dark) is ``uncertain``, whatever its logit.
+   (too small, too blurred, too dark) is ``uncertain``, whatever its logit, and so is one of which doubts are known.
 4. *What is said of the picture.* The verdict of the most suspicious face that counts: ``fake`` before ``uncertain``
    before ``real``. A face that cannot be judged never makes a picture fake. It makes it ``uncertain`` if its logit is
    suspicious, or if no other face can be judged; if its logit is in the range of ``real`` and other faces can be
@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deepfake_detector.core.types import Box, Kind, QualityIssue, Verdict
+from deepfake_detector.core.types import Box, Doubt, Kind, QualityIssue, Verdict
 
 BACKGROUND_SHARE = 0.25
 
@@ -31,8 +31,8 @@ BACKGROUND_SHARE = 0.25
 class Evidence:
     """What is known of one face: its calibrated logit (prior 0.5), its kind logit, what speaks against judging it.
 
-    Of a person in a video the logit is pooled over the frames; ``brief`` is one who was seen in a single frame while
-    others were seen for longer, as false hits are.
+    ``doubts`` are those beside the band, which ``decide`` adds. Of a person in a video the logit is pooled over the
+    frames; ``brief`` is one who was seen in a single frame while others were seen for longer, as false hits are.
     """
 
     box: Box
@@ -40,6 +40,7 @@ class Evidence:
     kind_logit: float | None = None
     issues: tuple[QualityIssue, ...] = ()
     brief: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,15 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class FaceVerdict:
-    """What is said of one face; ``considered`` is False if the picture's verdict leaves it out."""
+    """What is said of one face; ``considered`` is False if the picture's verdict leaves it out.
+
+    ``doubts`` say why a face that can be judged is uncertain.
+    """
 
     verdict: Verdict
     kind: Kind | None
     considered: bool
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,11 @@ def bounds_for(faces: int, policy: Policy) -> Bounds:
     return Bounds(fake_from=fake_from, real_below=min(fake_from - policy.band_below, alone), faces=faces)
 
 
+def near_above(logit: float, bounds: Bounds) -> bool:
+    """Whether a face called fake lies no farther above the threshold than the band reaches below it."""
+    return bounds.fake_from <= logit < 2.0 * bounds.fake_from - bounds.real_below
+
+
 def face_verdict(logit: float, usable: bool, bounds: Bounds) -> Verdict:
     """What is said of one face with this calibrated logit."""
     if usable and logit >= bounds.fake_from:
@@ -145,6 +155,11 @@ def face_verdict(logit: float, usable: bool, bounds: Bounds) -> Verdict:
 
 def _face_verdict(face: Evidence, considered: bool, bounds: Bounds) -> FaceVerdict:
     verdict = face_verdict(face.logit, not face.issues, bounds)
+    if face.issues:
+        return FaceVerdict(verdict, None, considered)
+    doubts = ((Doubt.BAND,) if verdict is Verdict.UNCERTAIN else ()) + face.doubts
+    if doubts:
+        return FaceVerdict(Verdict.UNCERTAIN, None, considered, doubts)
     return FaceVerdict(verdict, _kind(face) if verdict is Verdict.FAKE else None, considered)
 
 
@@ -156,7 +171,7 @@ def _kind(face: Evidence) -> Kind | None:
 
 def _picture_verdict(counted: Sequence[tuple[Evidence, FaceVerdict]], bounds: Bounds) -> Verdict:
     judged = [said.verdict for face, said in counted if not face.issues]
-    suspicious = any(face.logit >= bounds.real_below for face, _ in counted)
+    suspicious = any(said.doubts or face.logit >= bounds.real_below for face, said in counted)
     if Verdict.FAKE in judged:
         return Verdict.FAKE
     return Verdict.UNCERTAIN if suspicious or not judged else Verdict.REAL

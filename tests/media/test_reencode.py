@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepfake_detector.explain.reencode import LIGHT
+from deepfake_detector.media.reencode import LIGHT
 
 
 @pytest.mark.parametrize("name", LIGHT)

@@ -101,8 +101,8 @@ def test_an_answer_that_changes_when_it_is_saved_again_is_uncertain(tiny_bundle,
         changes = before.logit < 1.5 and min(again) < 1.0 - 1e-6
         assert (after.verdict is Verdict.UNCERTAIN) == changes == (after.doubts == (Doubt.UNSTABLE,))
         doubted, firm = doubted + changes, firm + (not changes)
-    assert doubted > 2
-    assert firm > 2
+    assert doubted >= 1
+    assert firm >= 1
 
 
 def _logits_when_saved_again(detector_, image, face):

@@ -1,7 +1,9 @@
 """Picture files made on the spot."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -61,22 +63,78 @@ def samples(encode: Encode, scene: np.ndarray) -> dict[str, bytes]:
     return files
 
 
-Clip = Callable[..., bytes]
+@dataclass
+class Clip:
+    """A clip to be made: 10 frames a second unless ``times`` (seconds) are given, each a little brighter.
+
+    The top left quarter is red, so that every turn and mirroring shows.
+    """
+
+    container: str = "mp4"
+    codec: str = "libx264"
+    frames: int = 20
+    size: tuple[int, int] = (96, 64)
+    times: Sequence[float] | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    muxer: dict[str, str] = field(default_factory=dict)
+    pix_fmt: str = "yuv420p"
+    rotation: tuple[float, bool] | None = None
+    aspect: Fraction | None = None
+    sound: str | None = None
+    seed: int | None = None
+    path: str | None = None
+
+    def make(self) -> bytes:
+        """The bytes of the file, which is written to ``path`` if there is one."""
+        import av
+
+        buffer = io.BytesIO()
+        with av.open(self.path or buffer, "w", format=self.container, container_options=self.muxer) as out:
+            video = out.add_stream(self.codec, rate=10, options=self.options, time_base=Fraction(1, 1000))
+            video.width, video.height, video.pix_fmt = *self.size, self.pix_fmt
+            video.codec_context.thread_count = 1
+            if self.aspect:
+                video.codec_context.sample_aspect_ratio = self.aspect
+            if self.rotation:
+                video.set_display_rotation(self.rotation[0], hflip=self.rotation[1])
+            sound = out.add_stream(self.sound, rate=48_000) if self.sound else None
+            if sound:
+                sound.layout = "mono"
+            for index, seconds in enumerate(self.times or [index / 10 for index in range(self.frames)]):
+                frame = av.VideoFrame.from_ndarray(self.draw(index)).reformat(format=self.pix_fmt)
+                frame.pts, frame.time_base = round(seconds * 1000), Fraction(1, 1000)
+                out.mux(video.encode(frame))
+                if sound:
+                    out.mux(sound.encode(self._tone(index)))
+            out.mux(video.encode(None))
+            if sound:
+                out.mux(sound.encode(None))
+        return buffer.getvalue()
+
+    def draw(self, index: int) -> np.ndarray:
+        """The pixels of a frame; with a seed, noise of which nothing can be foretold."""
+        width, height = self.size
+        if self.seed is not None:
+            return np.random.default_rng([self.seed, index]).integers(0, 256, (height, width, 3), np.uint8)
+        pixels = np.full((height, width, 3), self.brightness(index), np.uint8)
+        pixels[: height // 2, : width // 2] = (200, 20, 20)
+        return pixels
+
+    def brightness(self, index: int) -> int:
+        """The grey value of a frame, 0–255."""
+        return 40 + 180 * index // len(self.times or range(self.frames))
+
+    @staticmethod
+    def _tone(index: int):
+        import av
+
+        wave = np.sin(np.arange(4800) * 2 * np.pi * 440 / 48_000) * 8000
+        frame = av.AudioFrame.from_ndarray(wave.astype(np.int16)[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, index * 4800, Fraction(1, 48_000)
+        return frame
 
 
 @pytest.fixture(scope="session")
-def clip() -> Clip:
-    """A video file in memory: ``clip("mp4", "libx264", frames=20, size=(96, 64))``, 10 frames a second."""
-    import av
-
-    def _clip(container: str, codec: str, frames: int = 20, size: tuple[int, int] = (96, 64)) -> bytes:
-        buffer = io.BytesIO()
-        with av.open(buffer, "w", format=container) as out:
-            stream = out.add_stream(codec, rate=10, width=size[0], height=size[1], pix_fmt="yuv420p")
-            for index in range(frames):
-                pixels = np.full((size[1], size[0], 3), index * 200 // frames + 20, np.uint8)
-                out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
-            out.mux(stream.encode(None))
-        return buffer.getvalue()
-
-    return _clip
+def clip() -> type[Clip]:
+    """Makes videos: ``clip("mp4", "libx264", frames=20).make()``."""
+    return Clip

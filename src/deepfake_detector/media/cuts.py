@@ -38,5 +38,5 @@ class CutFinder:
     def _compare(self, change: float, jumped: bool) -> None:
         if change >= self._threshold and (jumped or change >= self._stands_out * self._usual):
             self.scene += 1
-        elif not jumped:
+        if not jumped:
             self._usual += 0.2 * (change - self._usual)

@@ -47,9 +47,9 @@ def middles(number: int, start: float, end: float) -> Iterator[float]:
     return (start + (index + 0.5) * part for index in range(number))
 
 
-def ticks(fps: float, end: float | None) -> Iterator[float]:
-    """0, 1/fps, 2/fps … seconds, up to and without ``end``; without an end if that is None."""
+def ticks(fps: float, end: float) -> Iterator[float]:
+    """0, 1/fps, 2/fps … seconds, up to and without ``end``."""
     index = 0
-    while end is None or index / fps < end:
+    while index / fps < end:
         yield index / fps
         index += 1

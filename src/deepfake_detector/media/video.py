@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import itertools
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
-
-from deepfake_detector.core.errors import (
-    EmptyInputError,
-    LimitExceededError,
-    NoFramesError,
-    NoVideoStreamError,
-    UnreadableInputError,
-    UnsupportedCodecError,
-    UnsupportedFormatError,
-)
+from deepfake_detector.core.errors import LimitExceededError, NoFramesError, UnsupportedFormatError
 from deepfake_detector.core.settings import VideoLimits
 from deepfake_detector.core.types import ImageArray
-from deepfake_detector.media.containers import CODECS, opened, require_av
+from deepfake_detector.media.containers import CODECS, opened, require_av, video_stream
 from deepfake_detector.media.formats import VIDEOS_IN_WORDS, describe, sniff_video
 from deepfake_detector.media.sampling import Sampling, middles, ticks
-from deepfake_detector.media.walk import Step, Walk
+from deepfake_detector.media.source import VideoSource, bytes_of, hash_of, name_of
+from deepfake_detector.media.upright import Upright
+from deepfake_detector.media.walk import Step, Walk, at_times, in_steps, start_of
 
 if TYPE_CHECKING:
     from av import VideoStream
     from av.container import InputContainer
 
-VideoSource = str | os.PathLike[str] | bytes
-"""A path, or the bytes of a video file."""
-
 _NO_LIMITS_GIVEN = VideoLimits()
+_MISSING_END = 0.05
+"""The share of a video (and at least a second) that may be missing at its end before a warning is due."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a video file says of itself.
 
-    ``width`` and ``height`` are those of the upright frame, ``rotation`` the degrees by which the frames are turned
-    clockwise to stand upright (0, 90, 180, 270). ``seconds`` and ``frames`` are None where the file does not say.
+    ``width`` and ``height`` are those of the upright frame with square pixels, ``rotation`` the degrees by which the
+    stored frames are turned clockwise (0, 90, 180, 270). ``seconds``, ``frames`` and the average ``fps`` are None where
+    the file does not say. ``path`` is as given, None for bytes.
     """
 
     path: str | None
@@ -74,70 +62,114 @@ class VideoFrame:
 
 
 class VideoReader:
-    """An open video. ``warnings`` are sentences for the reader of a report; more may come while frames are read."""
+    """An open video; made by ``open_video``. Not for several threads at once."""
 
-    def __init__(self, file: BinaryIO, info: VideoInfo, name: str, limits: VideoLimits) -> None:
+    def __init__(self, file: BinaryIO, info: VideoInfo, upright: Upright, limits: VideoLimits) -> None:
         self.info = info
-        self._file, self._name, self._limits = file, name, limits
-        self._notes: list[str] = []
+        self._file, self._upright, self._limits = file, upright, limits
+        self._name = info.path or "the input"
+        self._notes = list(upright.notes)
+        self._length: float | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was odd so far."""
-        return tuple(self._notes)
+        """Sentences for the reader of a report; more may come while frames are read."""
+        return tuple(dict.fromkeys(self._notes))
 
     def frames(self, sampling: Sampling | None = None) -> Iterator[VideoFrame]:
-        """The frames that ``sampling`` asks for, in the order of time; each call begins anew.
+        """The frames that ``sampling`` asks for, in the order of time, one in memory at a time; each call begins anew.
 
-        Raises DecodeTimeoutError, LimitExceededError (too many frames asked for) or NoFramesError.
+        Frames that are damaged are left out, and ``warnings`` says so. Raises LimitExceededError if more frames are
+        asked for than the limits allow, DecodeTimeoutError, NoFramesError if none can be decoded.
         """
         sampling = sampling or Sampling()
+        self._check_number(sampling)
         times = self._times(sampling)
-        with self._walk() as walk:
-            steps = _each(walk, sampling.every or 1) if times is None else _at(walk, times)
-            for index, step in enumerate(steps):
-                if index >= self._limits.max_frames:
-                    self._notes.append(f"only the first {index} frames were looked at, which is the limit")
+        number = 0
+        with self.walk() as walk:
+            for step in in_steps(walk, sampling.every or 1) if times is None else at_times(walk, times):
+                if number >= self._limits.max_frames:
+                    self._notes.append(f"only the first {number} frames were looked at, which is the limit")
                     break
-                yield VideoFrame(index, step.time, _upright(step.frame, self.info.rotation), step.scene)
-            self._note_trouble(walk)
+                pixels = self.pixels(step, walk)
+                if pixels is not None:
+                    yield VideoFrame(number, step.time, pixels, step.scene)
+                    number += 1
+            self.note_trouble(walk)
+        if number == 0:
+            raise NoFramesError(f"not one frame of {self._name} can be decoded; get the file again")
+
+    def cuts(self) -> tuple[float, ...]:
+        """The times in seconds at which a new scene begins; decodes the whole video."""
+        with self.walk() as walk:
+            steps = ((step.scene, step.time) for step in in_steps(walk, 1))
+            scenes = [next(group)[1] for _, group in itertools.groupby(steps, key=lambda step: step[0])]
+        return tuple(scenes[1:])
+
+    @contextmanager
+    def container(self) -> Iterator[InputContainer]:
+        """The file opened once more, from its start, for those who need more than ``frames`` gives."""
+        with opened(self._file, self.info.container, self._name, self._limits) as container:
+            yield container
+
+    @contextmanager
+    def walk(self) -> Iterator[Walk]:
+        """A pass over all frames, not yet turned upright."""
+        with self.container() as container:
+            yield Walk(container, video_stream(container, self._name, self._limits), self._name, self._limits)
+
+    def pixels(self, step: Step, walk: Walk) -> ImageArray | None:
+        """The upright pixels of a step; None, and counted as trouble, where FFmpeg cannot convert its colours."""
+        try:
+            return self._upright.pixels(step.frame)
+        except (require_av().FFmpegError, ValueError):
+            walk.trouble["frames"] += 1
+            return None
+
+    def note_trouble(self, walk: Walk) -> None:
+        """Turn the trouble of a pass into ``warnings``."""
+        if lost := walk.trouble["packets"] + walk.trouble["frames"]:
+            self._notes.append(f"{lost} damaged parts of the video (about a frame each) were left out")
+        if walk.trouble["times"]:
+            self._notes.append("some frames have no usable time stamp; their times were guessed")
+        claimed, reached = self.info.seconds, walk.last or 0.0
+        if walk.ended and claimed and claimed - reached > max(1.0, _MISSING_END * claimed):
+            self._notes.append(
+                f"the file says that it is {claimed:.1f} seconds long, but its pictures end at {reached:.1f} seconds; "
+                "its end may be missing"
+            )
+
+    def _check_number(self, sampling: Sampling) -> None:
+        asked = sampling.frames or 0
+        if sampling.fps is not None and self.info.seconds is not None:
+            asked = int(sampling.fps * self.info.seconds)
+        if sampling.every is not None and self.info.frames is not None:
+            asked = self.info.frames // sampling.every
+        if asked > self._limits.max_frames:
+            raise LimitExceededError(
+                f"{asked} frames of {self._name} are asked for; the limit is {self._limits.max_frames}: look at "
+                "fewer, or raise the limit"
+            )
 
     def _times(self, sampling: Sampling) -> Iterator[float] | None:
         """The times to look at, None for each n-th frame."""
         if sampling.every is not None:
             return None
         if sampling.fps is not None:
-            return ticks(sampling.fps, self.info.seconds)
+            return ticks(sampling.fps, self._end())
         if sampling.frames is not None:
             return middles(sampling.frames, 0.0, self._end())
         assert sampling.scenes is not None
-        cuts = [*self.cuts(), self._end()]
-        return (
-            time for start, end in itertools.pairwise([0.0, *cuts]) for time in middles(sampling.scenes, start, end)
-        )
-
-    def cuts(self) -> tuple[float, ...]:
-        """The times at which a new scene begins, in seconds; decodes the whole video."""
-        with self._walk() as walk:
-            found, scene = [], 0
-            while (step := walk.next()) is not None:
-                if step.scene != scene:
-                    found.append(step.time)
-                    scene = step.scene
-        return tuple(found)
+        bounds = [0.0, *self.cuts(), self._end()]
+        return (time for start, end in itertools.pairwise(bounds) for time in middles(sampling.scenes, start, end))
 
     def _end(self) -> float:
-        return self.info.seconds or 0.0
-
-    @contextmanager
-    def _walk(self) -> Iterator[Walk]:
-        with opened(self._file, self.info.container, self._name, self._limits) as container:
-            yield Walk(container, _stream_of(container, self._name, self._limits), self._name, self._limits)
-
-    def _note_trouble(self, walk: Walk) -> None:
-        if walk.trouble["packets"] or walk.trouble["frames"]:
-            lost = walk.trouble["packets"] + walk.trouble["frames"]
-            self._notes.append(f"{lost} frames are damaged and were left out")
+        """When the last frame ends, in seconds, by the packets themselves: headers know it less well."""
+        if self._length is None:
+            with self.container() as container:
+                stream = video_stream(container, self._name, self._limits)
+                self._length = max(_last_time(container, stream), self.info.seconds or 0.0)
+        return self._length
 
 
 @contextmanager
@@ -150,40 +182,14 @@ def open_video(source: VideoSource, limits: VideoLimits = _NO_LIMITS_GIVEN) -> I
     Raises a subclass of InputError, or MissingExtraError without the extra [video].
     """
     require_av()
-    path = None if isinstance(source, bytes | bytearray | memoryview) else os.fspath(source)
-    name = path if path is not None else "the input"
-    with _file_of(source, name, limits) as file:
-        yield VideoReader(file, _info(file, path, name, limits), name, limits)
+    name = name_of(source)
+    with bytes_of(source, limits) as file:
+        info, upright = _first_look(file, name if isinstance(source, str | os.PathLike) else None, name, limits)
+        yield VideoReader(file, info, upright, limits)
 
 
-@contextmanager
-def _file_of(source: VideoSource, name: str, limits: VideoLimits) -> Iterator[BinaryIO]:
-    if isinstance(source, bytes | bytearray | memoryview):
-        _check_bytes(len(source), name, limits)
-        yield io.BytesIO(source)
-        return
-    with ExitStack() as stack:
-        try:
-            status = Path(source).stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableInputError(f"{name} is not a regular file; give a video file")
-            _check_bytes(status.st_size, name, limits)
-            file = stack.enter_context(Path(source).open("rb"))
-        except OSError as error:
-            raise UnreadableInputError(f"cannot read {name}: {error.strerror or error}") from error
-        except ValueError as error:  # a null byte in the path
-            raise UnreadableInputError(f"cannot read {name!r}: {error}") from error
-        yield file
-
-
-def _check_bytes(size: int, name: str, limits: VideoLimits) -> None:
-    if size == 0:
-        raise EmptyInputError(f"{name} is empty (0 bytes); get the file again from where it came from")
-    if size > limits.max_bytes:
-        raise LimitExceededError(f"{name} has {size} bytes; the limit is {limits.max_bytes}: give a smaller file")
-
-
-def _info(file: BinaryIO, path: str | None, name: str, limits: VideoLimits) -> VideoInfo:
+def _first_look(file: BinaryIO, path: str | None, name: str, limits: VideoLimits) -> tuple[VideoInfo, Upright]:
+    """The facts about a file, of which the first frame has to be decoded."""
     start = file.read(4096)
     kind = sniff_video(start)
     if kind is None:
@@ -191,10 +197,8 @@ def _info(file: BinaryIO, path: str | None, name: str, limits: VideoLimits) -> V
             f"{name} is not a video of a format that is opened here (it looks like {describe(start)}); "
             f"give one of {VIDEOS_IN_WORDS}"
         )
-    file.seek(0)
-    digest, size = _hash(file)
     with opened(file, kind, name, limits) as container:
-        stream = _stream_of(container, name, limits)
+        stream = video_stream(container, name, limits)
         seconds = _seconds(container, stream)
         if seconds is not None and seconds > limits.max_seconds:
             raise LimitExceededError(
@@ -203,82 +207,48 @@ def _info(file: BinaryIO, path: str | None, name: str, limits: VideoLimits) -> V
         first = Walk(container, stream, name, limits).next()
         if first is None:
             raise NoFramesError(f"not one frame of {name} can be decoded; get the file again")
-        rotation = -first.frame.rotation % 360 // 90 * 90
-        width, height = first.frame.width, first.frame.height
-        return VideoInfo(
+        upright = Upright(first.frame, stream.sample_aspect_ratio, name, limits)
+        digest, size = hash_of(file)
+        info = VideoInfo(
             path=path,
             sha256=digest,
             bytes=size,
             container=kind,
             codec=CODECS[stream.codec_context.codec.name],
-            width=height if rotation % 180 else width,
-            height=width if rotation % 180 else height,
+            width=upright.width,
+            height=upright.height,
             seconds=seconds,
             frames=stream.frames or None,
-            fps=None if stream.average_rate is None else float(stream.average_rate),
-            rotation=rotation,
+            fps=float(stream.average_rate) if stream.average_rate else None,
+            rotation=upright.rotation,
             has_audio=bool(container.streams.audio),
         )
-
-
-def _hash(file: BinaryIO) -> tuple[str, int]:
-    """The SHA-256 and the number of bytes."""
-    digest, size = hashlib.sha256(), 0
-    while block := file.read(1 << 20):
-        digest.update(block)
-        size += len(block)
-    return digest.hexdigest(), size
-
-
-def _stream_of(container: InputContainer, name: str, limits: VideoLimits) -> VideoStream:
-    """The stream of moving pictures, ready to be decoded."""
-    av = require_av()
-    streams = [one for one in container.streams.video if not one.disposition & av.stream.Disposition.attached_pic]
-    if not streams:
-        raise NoVideoStreamError(f"{name} holds no moving pictures; give a video")
-    stream = streams[0]
-    if stream.codec_context is None or stream.codec_context.codec.name not in CODECS:
-        raise UnsupportedCodecError(f"{name} is packed by a codec that is not opened here")
-    if stream.width * stream.height > limits.max_pixels or max(stream.width, stream.height) > limits.max_side:
-        raise LimitExceededError(f"{name} has frames of {stream.width} × {stream.height} pixels")
-    stream.codec_context.thread_count = limits.threads
-    stream.codec_context.thread_type = "AUTO"
-    stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
-    for other in container.streams:
-        if other is not stream:
-            other.discard = av.stream.Discard.all
-    return stream
+    return info, upright
 
 
 def _seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return None if container.duration is None else container.duration / 1e6
+    """The length by the header, or by the index if that reaches further."""
+    base = stream.time_base or 0
+    if stream.duration is not None and stream.duration > 0:
+        claimed = float(stream.duration * base)
+    else:
+        claimed = max(0, container.duration or 0) / 1_000_000
+    index = stream.index_entries
+    if len(index):
+        claimed = max(claimed, float(index[-1].timestamp * base) - start_of(container))
+    return claimed or None
 
 
-def _at(walk: Walk, times: Iterator[float]) -> Iterator[Step]:
-    """The frames that are shown at some times, each once."""
-    shown: Step | None = None
-    given: Step | None = None
-    ahead = walk.next()
-    for wanted in times:
-        if ahead is None:
-            break
-        while ahead is not None and (shown is None or ahead.time <= wanted):
-            shown, ahead = ahead, walk.next()
-        if shown is not None and shown is not given:
-            yield shown
-            given = shown
-
-
-def _each(walk: Walk, every: int) -> Iterator[Step]:
-    count = 0
-    while (step := walk.next()) is not None:
-        if count % every == 0:
-            yield step
-        count += 1
-
-
-def _upright(frame: object, rotation: int) -> ImageArray:
-    pixels = frame.to_ndarray(format="rgb24", threads=1)  # type: ignore[attr-defined]
-    return np.ascontiguousarray(np.rot90(pixels, -rotation // 90))
+def _last_time(container: InputContainer, stream: VideoStream) -> float:
+    """When the last packet of a stream ends, in seconds; read from the last keyframe on where there is an index."""
+    last, av, index = 0.0, require_av(), stream.index_entries
+    try:
+        if len(index):
+            container.seek(index[-1].timestamp, stream=stream)
+        for packet in container.demux(stream):
+            if packet.pts is not None:
+                end = (packet.pts + (packet.duration or 0)) * float(stream.time_base or 0)
+                last = max(last, end - start_of(container))
+    except av.FFmpegError:
+        return last  # what follows is damaged, and the frames end there, too
+    return last

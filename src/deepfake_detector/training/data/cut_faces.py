@@ -16,8 +16,8 @@ from deepfake_detector.faces.align import crop
 from deepfake_detector.faces.find import Finder, find_faces
 from deepfake_detector.media.image import load_image
 from deepfake_detector.training.data.crops import Skipped, context_region, write_png
-from deepfake_detector.training.data.manifest import MANIFEST_NAME, PICTURE_SUFFIXES, read_manifest, write_manifest
-from deepfake_detector.training.data.samples import Progress, Sample
+from deepfake_detector.training.data.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from deepfake_detector.training.data.samples import PICTURE_SUFFIXES, Progress, Sample
 
 _CHUNK = 64
 

@@ -14,8 +14,11 @@ from typing import TypeVar
 from deepfake_detector.core.errors import DataError
 from deepfake_detector.core.types import Kind
 from deepfake_detector.training.data.grouping import DEFAULT_RATIOS, Ratios, near_duplicates, stratify
+from deepfake_detector.training.data.layouts import read_published
 from deepfake_detector.training.data.samples import (
+    CLIP_SUFFIXES,
     LABEL_WORDS,
+    PICTURE_SUFFIXES,
     SPLITS,
     Label,
     Sample,
@@ -23,6 +26,7 @@ from deepfake_detector.training.data.samples import (
     Split,
     count,
     fingerprint,
+    is_clip,
     near_miss,
     relative_names,
     select,
@@ -50,9 +54,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif"}
-)
 MANIFEST_NAME = "manifest.csv"
 _COLUMNS = ("path", "label", "kind", "set", "method", "group", "split")
 _SHOWN = 5
@@ -80,8 +81,8 @@ class Manifest:
 def read_data(source: Path, ratios: Ratios = DEFAULT_RATIOS, seed: int = 0) -> tuple[Sample, ...]:
     """The pictures of a CSV manifest, or of a folder, each with its split.
 
-    A folder holds a ``manifest.csv``; or ``Train``, ``Validation`` and ``Test``, each with ``Real`` and ``Fake``; or
-    just ``Real`` and ``Fake``. Data without a split is split by ``ratios`` (train, val, test) and ``seed``, as
+    A folder holds a ``manifest.csv``; or is a published set (see ``layouts``); or holds ``Train``, ``Validation`` and
+    ``Test``, each with ``Real`` and ``Fake``; or just ``Real`` and ``Fake``. Data without a split is split by ``ratios`` (train, val, test) and ``seed``, as
     ``deepfake split`` does it. Raises DataError.
     """
     samples = read_samples(source)
@@ -102,7 +103,9 @@ def read_samples(source: Path) -> tuple[Sample, ...]:
     else:
         table = source / MANIFEST_NAME if (source / MANIFEST_NAME).is_file() else None
     if table is None:
-        samples = _read_folder(source)
+        samples = read_folder(source)
+        if any(is_clip(sample.path) for sample in samples):
+            raise DataError(f"{source} holds clips; cut their faces first: deepfake faces {source} FACES --ratio 2.2")
     else:
         manifest = read_manifest(table)
         samples = manifest.samples
@@ -130,17 +133,18 @@ def deal(samples: Sequence[Sample], groups: Sequence[str], ratios: Ratios, seed:
     return tuple(replace(sample, split=SPLITS[side]) for sample, side in zip(samples, sides, strict=True))
 
 
-def read_manifest(table: Path) -> Manifest:
+def read_manifest(table: Path, clips: bool = False) -> Manifest:
     """Read a CSV manifest: columns path, label and optionally kind, set, method, group, split; more are ignored.
 
     Paths are relative to the CSV. ``kind`` may be empty or ``real`` for reals. Rows that name no picture file are
-    counted and left out. Raises DataError for unknown words and missing files.
+    counted and left out; with ``clips``, those of clips stay. Raises DataError for unknown words and missing files.
     """
+    suffixes = PICTURE_SUFFIXES | CLIP_SUFFIXES if clips else PICTURE_SUFFIXES
     samples: list[Sample] = []
     left_out: Counter[str] = Counter()
     for line, row in _rows(table):
         path = Path(os.path.normpath(table.parent / row["path"]))
-        if path.suffix.lower() not in PICTURE_SUFFIXES:
+        if path.suffix.lower() not in suffixes:
             left_out[path.suffix.lower() or "(no suffix)"] += 1
             continue
         samples.append(_sample(row, path, f"{table}, line {line}"))
@@ -210,19 +214,27 @@ def _named(paths: Sequence[Path]) -> str:
     return ", ".join(str(path) for path in paths[:_SHOWN]) + more
 
 
-def _read_folder(root: Path) -> tuple[Sample, ...]:
+def read_folder(root: Path, clips: bool = False) -> tuple[Sample, ...]:
+    """The pictures of a published set, a split tree, or Real and Fake folders, and with ``clips`` the clips, too.
+
+    Clips of published sets are always given. Raises DataError.
+    """
+    published = read_published(root)
+    if published:
+        return published
+    suffixes = PICTURE_SUFFIXES | CLIP_SUFFIXES if clips else PICTURE_SUFFIXES
     splits = _known_folders(root, _SPLIT_NAMES)
     if not splits:
-        return tuple(_read_classes(root, root.resolve().name, None))
+        return tuple(_read_classes(root, root.resolve().name, None, suffixes))
     samples: list[Sample] = []
     for folder, split in splits:
-        part = list(_read_classes(folder, root.resolve().name, split))
+        part = list(_read_classes(folder, root.resolve().name, split, suffixes))
         _need_both_classes(part, folder)
         samples.extend(part)
     return tuple(samples)
 
 
-def _read_classes(root: Path, name: str, split: Split | None) -> Iterator[Sample]:
+def _read_classes(root: Path, name: str, split: Split | None, suffixes: frozenset[str]) -> Iterator[Sample]:
     classes = _known_folders(root, LABEL_WORDS)
     found = {label for _, label in classes}
     for label in Label:
@@ -236,7 +248,7 @@ def _read_classes(root: Path, name: str, split: Split | None) -> Iterator[Sample
             )
     for folder, label in classes:
         for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
+            if path.suffix.lower() in suffixes and path.is_file():
                 yield Sample(path, label, set=name, split=split)
 
 

@@ -41,6 +41,14 @@ KIND_TARGETS = {Kind.MANIPULATED: 0, Kind.GENERATED: 1}
 LABEL_WORDS = {"real": Label.REAL, "reals": Label.REAL, "fake": Label.FAKE, "fakes": Label.FAKE}
 """Names of folders and words of manifests that mean a class, in small letters."""
 
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif"}
+)
+"""Names of pictures end so."""
+
+CLIP_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
+"""Names of clips end so."""
+
 SYNTHETIC = "+synthetic"
 """Ends the name of the pool of fakes that are synthesised from a set's reals."""
 
@@ -62,6 +70,11 @@ class Sample:
     method: str = ""
     group: str = ""
     split: Split | None = None
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is a clip, by its name."""
+    return path.suffix.lower() in CLIP_SUFFIXES
 
 
 def kind_target(sample: Sample) -> int | None:

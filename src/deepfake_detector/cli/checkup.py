@@ -41,6 +41,8 @@ EXTRAS = {
         "imagehash": "imagehash",
         "tensorboard": "tensorboard",
     },
+    "mlflow": {"mlflow-skinny": "mlflow", "sqlalchemy": "sqlalchemy", "alembic": "alembic"},
+    "search": {"optuna": "optuna"},
     "heic": {"pillow-heif": "pillow_heif"},
     "provenance": {"c2pa-python": "c2pa"},
     "twins": {"ncnn": "ncnn"},

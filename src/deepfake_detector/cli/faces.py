@@ -1,4 +1,4 @@
-"""``deepfake faces``: the main face of each picture as a PNG of its own."""
+"""``deepfake faces``: the main face of each picture, and of some frames of each clip, as PNG."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 20
 
 
 def faces(
-    source: Annotated[Path, typer.Argument(help="A folder of pictures (searched to the bottom), or a CSV manifest.")],
+    source: Annotated[Path, typer.Argument(help="A folder of pictures and clips, searched to the bottom; or a CSV.")],
     destination: Annotated[Path, typer.Argument(help="A new folder; it gets the same folders inside.")],
     size: Annotated[
         int | None, typer.Option(min=16, max=4096, help="Side in pixels; without it, the pixels stay as they are.")
@@ -25,20 +25,21 @@ def faces(
     ratio: Annotated[
         float, typer.Option(min=0.5, max=4.0, help="Side of the square over the longer side of the face box.")
     ] = 1.1,
+    frames: Annotated[int, typer.Option(min=1, max=1000, help="Frames of each clip, evenly over its length.")] = 8,
     resume: Annotated[bool, typer.Option("--resume", help="Go on in a folder that holds faces already.")] = False,
 ) -> None:
-    """Cut the largest face out of each picture and write it as PNG, without loss.
+    """Cut the largest face out of each picture, and of some frames of each clip, and write it as PNG, without loss.
 
-    Training does this by itself; this is for looking at the crops, and for use elsewhere. The exit code is 4 if a
-    picture was skipped.
+    For pictures, training does this by itself. Clips must be cut before: with --ratio 2.2, so that training finds the
+    face and its surroundings in what was cut. The exit code is 4 if a file was skipped.
     """
     with progress_bars() as show:
         progress = partial(show, "cutting faces")
-        summary = cut_faces(source, destination, CutOptions(size, ratio, resume), progress)
-    kept = f", {summary.kept} were there already" if summary.kept else ""
+        summary = cut_faces(source, destination, CutOptions(size, ratio, frames, resume), progress)
+    kept = f"; files that were done already: {summary.kept}" if summary.kept else ""
     console(sys.stdout).print(f"faces written to {destination}: {summary.written}{kept}", soft_wrap=True)
     if summary.skipped:
-        show_note(f"pictures that were skipped: {len(summary.skipped)}")
+        show_note(f"files that were skipped: {len(summary.skipped)}")
         for skip in summary.skipped[:_SHOWN]:
             show_note(f"  {skip.path}: {skip.reason}")
         if len(summary.skipped) > _SHOWN:

@@ -75,11 +75,18 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "familiarise",
         "Write a bundle that can tell faces unlike those that its model knows.",
     ),
+    "search": ("deepfake_detector.cli.search", "search", "Look for better settings of a training, by trying."),
+    "runs list": ("deepfake_detector.cli.runs", "list_runs", "List trainings, the best first if you like."),
+    "runs compare": ("deepfake_detector.cli.runs", "compare", "Show in what trainings differ, and what came out."),
+    "runs plot": ("deepfake_detector.cli.runs", "plot", "Draw the curves of several trainings in one plot."),
     "export": ("deepfake_detector.cli.export", "export", "Write the bundle of a finished run somewhere else."),
 }
 
 # A name of two words is a command of a group.
-GROUPS = {"bench": "Put models to the test, and against each other."}
+GROUPS = {
+    "bench": "Put models to the test, and against each other.",
+    "runs": "Look at trainings side by side.",
+}
 
 
 class LazyGroup(TyperGroup):

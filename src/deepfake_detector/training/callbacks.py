@@ -33,8 +33,11 @@ class Callback:
     def on_check(self, checks: Sequence[Check]) -> None:
         """A validation is done, the last of these; the state that goes with it is on disk."""
 
+    def on_finish(self) -> None:
+        """Everything is done, and the run folder is complete."""
+
     def on_end(self) -> None:
-        """Training ends, or is interrupted."""
+        """A part of the run ends, or is interrupted."""
 
 
 class Callbacks(Callback):
@@ -54,6 +57,10 @@ class Callbacks(Callback):
     def on_check(self, checks: Sequence[Check]) -> None:
         for callback in self._all:
             callback.on_check(checks)
+
+    def on_finish(self) -> None:
+        for callback in self._all:
+            callback.on_finish()
 
     def on_end(self) -> None:
         for callback in self._all:

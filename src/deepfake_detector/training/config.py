@@ -176,6 +176,16 @@ class CalibrationConfig(_Strict):
     )
 
 
+class TrackingConfig(_Strict):
+    """Where a run is kept besides its folder, which always has CSV and TensorBoard."""
+
+    mlflow: bool = Field(False, description="MLflow keeps the run, too; needs the extra [mlflow]")
+    store: str | None = Field(
+        None, description="MLflow's tracking URI; null: MLFLOW_TRACKING_URI, else SQLite in outputs/mlflow.db"
+    )
+    experiment: str = Field("deepfake-detector", min_length=1, description="MLflow's experiment")
+
+
 class CardConfig(_Strict):
     """What the model card says besides what is measured."""
 
@@ -206,6 +216,7 @@ class TrainConfig(_Strict):
     loss: LossConfig = Field(default_factory=LossConfig, description="what is minimised")
     join: JoinConfig | None = Field(None, description="makes one network of trained ones instead of training one")
     calibration: CalibrationConfig = Field(default_factory=CalibrationConfig, description="temperature, thresholds")
+    tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="where the run is kept besides")
     card: CardConfig = Field(default_factory=CardConfig, description="what the model card says")
     families: dict[FamilyName, tuple[str, ...]] = Field(
         default_factory=dict, description="sets that `deepfake bench sources` leaves out together, by name"

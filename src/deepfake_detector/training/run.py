@@ -5,11 +5,12 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
@@ -127,6 +128,14 @@ def new_record(
         counts=tuple(counts),
         skipped=skipped,
     )
+
+
+def flat_settings(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings as one level: ``{"train": {"lr": 1}}`` becomes ``{"train.lr": 1}``; lists stay."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= flat_settings(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return flat
 
 
 def package_version(name: str) -> str | None:

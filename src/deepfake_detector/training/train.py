@@ -69,12 +69,22 @@ def train(run: RunFolder, callbacks: Sequence[Callback] = ()) -> Trained:
 def _logged(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) -> Trained:
     with _log_file(run.logs / "train.log"):
         logger.info("run folder: %s", run.path)
-        always = (CsvLog(run.checks_file), TensorBoardLog(run.logs / "tensorboard"), PlainProgress())
-        callback = Callbacks([*callbacks, *always])
+        callback = Callbacks([*callbacks, *_logs(run, config)])
         try:
-            return _train(run, config, callback)
+            trained = _train(run, config, callback)
+            callback.on_finish()
+            return trained
         finally:
             callback.on_end()
+
+
+def _logs(run: RunFolder, config: TrainConfig) -> list[Callback]:
+    logs: list[Callback] = [CsvLog(run.checks_file), TensorBoardLog(run.logs / "tensorboard"), PlainProgress()]
+    if config.tracking.mlflow:
+        from deepfake_detector.training.mlflow_log import MlflowLog
+
+        logs.append(MlflowLog(run, config))
+    return logs
 
 
 def _train(run: RunFolder, config: TrainConfig, callback: Callback) -> Trained:

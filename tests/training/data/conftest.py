@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -82,3 +83,21 @@ def make_samples(tmp_path: Path) -> Callable[..., list[Sample]]:
         return samples
 
     return make
+
+
+@pytest.fixture
+def write_clip() -> Callable[..., Path]:
+    """``write_clip(path, levels)``: an MP4 of one textured frame per level, darkened by it; 0 is all black."""
+    import av
+
+    def write(path: Path, levels: tuple[float, ...] = (1.0,) * 6) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as out:
+            stream = out.add_stream("mpeg4", rate=10, width=96, height=96, pix_fmt="yuv420p")
+            for index, level in enumerate(levels):
+                pixels = (texture(crc32(path.as_posix().encode()) + index, 96, 96) * level).astype(np.uint8)
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))
+            out.mux(stream.encode(None))
+        return path
+
+    return write

@@ -1,5 +1,8 @@
 """``deepfake faces`` as a function."""
 
+import json
+from collections import Counter
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +12,8 @@ from deepfake_detector.core.types import CropRule
 from deepfake_detector.faces.align import crop
 from deepfake_detector.media.image import load_image
 from deepfake_detector.training.data.cut_faces import CutOptions, CutSummary, cut_faces
-from deepfake_detector.training.data.manifest import read_samples, write_manifest
+from deepfake_detector.training.data.manifest import read_data, read_samples, write_manifest
+from deepfake_detector.training.data.samples import Split
 
 
 def test_folders_are_kept_and_the_faces_are_what_a_network_sees(picture_folder, tmp_path, finder):
@@ -108,3 +112,50 @@ def test_the_shipped_finder_cuts_the_astronaut(tmp_path, astronaut):
     Image.fromarray(astronaut).save(tmp_path / "in" / "astronaut.webp", lossless=True)
     assert cut_faces(tmp_path / "in", tmp_path / "out", CutOptions(size=128)).written == 1
     assert load_image(tmp_path / "out" / "astronaut.png").pixels.shape == (128, 128, 3)
+
+
+def test_a_published_set_of_clips_becomes_faces_with_its_pairs_and_splits(write_clip, tmp_path, finder):
+    root, pairs = tmp_path / "ffpp", {"train": ["071", "054"], "val": ["720", "672"], "test": ["953", "974"]}
+    for split, pair in pairs.items():
+        (root / "dataset" / "splits").mkdir(parents=True, exist_ok=True)
+        (root / "dataset" / "splits" / f"{split}.json").write_text(json.dumps([pair]))
+        write_clip(root / "original_sequences/youtube/c23/videos" / f"{pair[0]}.mp4")
+        write_clip(root / "manipulated_sequences/Deepfakes/c23/videos" / f"{'_'.join(pair)}.mp4")
+    summary = cut_faces(root, tmp_path / "out", CutOptions(finder=finder, frames=3, ratio=2.2))
+    assert summary == CutSummary(18, 0, ())
+    samples = read_data(tmp_path / "out")
+    assert Counter((sample.split, sample.group) for sample in samples) == {
+        (Split.TRAIN, "054_071"): 6,
+        (Split.VAL, "672_720"): 6,
+        (Split.TEST, "953_974"): 6,
+    }
+    file = tmp_path / "out/original_sequences/youtube/c23/videos/071/0001.png"
+    assert file in [sample.path for sample in samples]
+
+
+def test_frames_of_one_clip_stay_on_one_side(write_clip, tmp_path, finder):
+    for label in ("Real", "Fake"):
+        for index in range(10):
+            write_clip(tmp_path / "set" / label / f"{index}.mp4")
+    cut_faces(tmp_path / "set", tmp_path / "out", CutOptions(finder=finder, frames=2))
+    samples = read_data(tmp_path / "out", (0.5, 0.5, 0.0))
+    assert len(samples) == 40
+    assert {sample.split for sample in samples} == {Split.TRAIN, Split.VAL}
+    assert len({(sample.path.parent, sample.split) for sample in samples}) == 20
+
+
+def test_clips_without_a_face_or_that_are_none_are_named_and_resumed(write_clip, tmp_path, finder):
+    write_clip(tmp_path / "in" / "half.mp4", (1.0, 1.0, 0.0, 0.0))
+    write_clip(tmp_path / "in" / "black.mp4", (0.0,) * 4)
+    (tmp_path / "in" / "none.mp4").write_text("no clip")
+    (tmp_path / "out" / ".half.part").mkdir(parents=True)
+    (tmp_path / "out" / ".half.part" / "9999.png").write_text("of a run that was killed")
+    options = CutOptions(finder=finder, frames=4, resume=True)
+    summary = cut_faces(tmp_path / "in", tmp_path / "out", options)
+    assert [(skip.path.name, skip.reason.split(":")[0]) for skip in summary.skipped] == [
+        ("black.mp4", "no face was found"),
+        ("none.mp4", "unsupported_format"),
+    ]
+    assert sorted(path.name for path in (tmp_path / "out" / "half").iterdir()) == ["0000.png", "0001.png"]
+    again = cut_faces(tmp_path / "in", tmp_path / "out", options)
+    assert (again.written, again.kept, len(again.skipped)) == (0, 1, 2)

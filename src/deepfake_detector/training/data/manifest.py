@@ -82,8 +82,8 @@ def read_data(source: Path, ratios: Ratios = DEFAULT_RATIOS, seed: int = 0) -> t
     """The pictures of a CSV manifest, or of a folder, each with its split.
 
     A folder holds a ``manifest.csv``; or is a published set (see ``layouts``); or holds ``Train``, ``Validation`` and
-    ``Test``, each with ``Real`` and ``Fake``; or just ``Real`` and ``Fake``. Data without a split is split by ``ratios`` (train, val, test) and ``seed``, as
-    ``deepfake split`` does it. Raises DataError.
+    ``Test``, each with ``Real`` and ``Fake``; or just ``Real`` and ``Fake``. Data without a split is split by
+    ``ratios`` (train, val, test) and ``seed``, as ``deepfake split`` does it. Raises DataError.
     """
     samples = read_samples(source)
     unsplit = sum(sample.split is None for sample in samples)

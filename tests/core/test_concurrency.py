@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from deepfake_detector.core.concurrency import map_ahead
+from deepfake_detector.core.concurrency import ahead, map_ahead
 
 
 def test_results_come_in_order_whatever_takes_longest():
@@ -72,4 +72,73 @@ def test_closing_drops_what_has_not_begun_and_leaves_no_thread():
     next(results)
     results.close()
     assert len(begun) <= 3
+    assert threading.active_count() == before
+
+
+def test_items_come_in_order_and_only_a_few_are_made_ahead():
+    made = []
+
+    def endless():
+        for number in itertools.count():
+            made.append(number)
+            yield number
+
+    items = ahead(endless(), room=3)
+    for number in range(10):
+        assert next(items) == number
+        assert len(made) <= number + 4
+    items.close()
+    assert list(ahead(iter([]), room=2)) == []
+
+
+def test_stages_in_a_row_work_at_the_same_time():
+    meeting = threading.Barrier(2, timeout=10)
+
+    def first():
+        yield 0
+        meeting.wait()  # for the second stage, which is at work on 0
+        yield 1
+
+    def second(numbers):
+        for number in numbers:
+            if number == 0:
+                meeting.wait()
+            yield number + 10
+
+    assert list(ahead(second(ahead(first(), room=2)), room=2)) == [10, 11]
+
+
+def test_an_error_comes_where_the_next_item_would():
+    def breaks():
+        yield 1
+        raise KeyError("two")
+
+    items = ahead(breaks(), room=4)
+    assert next(items) == 1
+    with pytest.raises(KeyError, match="two"):
+        next(items)
+
+
+def test_closing_early_closes_the_whole_row_and_leaves_no_thread():
+    closed = []
+
+    def numbers():
+        try:
+            yield from itertools.count()
+        finally:
+            closed.append("first")
+
+    def doubled(items):
+        try:
+            for item in items:
+                yield 2 * item
+        finally:
+            items.close()
+            closed.append("second")
+
+    before = threading.active_count()
+    items = ahead(doubled(ahead(numbers(), room=2)), room=2)
+    assert next(items) == 0
+    items.close()
+    assert closed == ["first", "second"]
     assert threading.active_count() == before

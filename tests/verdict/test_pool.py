@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepfake_detector.core.settings import AnalysisSettings
 from deepfake_detector.core.types import Quality, QualityIssue
-from deepfake_detector.verdict.pool import DEFAULT_POOLING, POOLINGS, frame_weight, pooled
+from deepfake_detector.verdict.pool import POOLINGS, frame_weight, pooled
 
 FRAMES = st.lists(st.tuples(st.floats(-8, 8), st.floats(0, 1)), min_size=1, max_size=20)
 
@@ -58,7 +59,7 @@ def test_no_frame_is_an_error():
 
 
 def test_what_looks_for_the_worst_says_how_often_it_may_be_wrong():
-    assert POOLINGS[DEFAULT_POOLING].chances == 1
+    assert POOLINGS[AnalysisSettings().pooling].chances == 1
     assert POOLINGS["top"].chances == 5
 
 

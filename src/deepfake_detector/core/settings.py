@@ -67,6 +67,7 @@ class AnalysisSettings:
     provenance to the report, and changes nothing else in it; ``trust_anchors`` is a PEM file with the certificates that
     make the signer of a C2PA manifest trusted. ``own_threshold`` goes with the operating point OWN, and with no other.
     ``doubts`` make a face uncertain beside those that the model's card has in use; the band always does.
+    ``video_limits`` and ``pooling``, the name of how the frames of a person are joined, are for videos.
     """
 
     operating_point: OperatingPoint = OperatingPoint.FPR5
@@ -78,6 +79,8 @@ class AnalysisSettings:
     trust_anchors: Path | None = None
     own_threshold: OwnThreshold | None = None
     doubts: tuple[Doubt, ...] = ()
+    video_limits: VideoLimits = field(default_factory=VideoLimits)
+    pooling: str = "mean"
 
     @property
     def fpr(self) -> float:

@@ -15,6 +15,7 @@ from deepfake_detector.core.types import (
     Kind,
     Landmarks,
     ModelInfo,
+    Outcome,
     Quality,
     Verdict,
 )
@@ -24,7 +25,7 @@ from deepfake_detector.core.types import (
 class Observation:
     """A person in one analysed frame.
 
-    ``index`` counts the clip's frames from 0, ``time`` is the frame's own time stamp in seconds, ``scene`` counts the
+    ``index`` counts the analysed frames from 0, ``time`` is the frame's own time stamp in seconds, ``scene`` counts the
     cuts before it. ``logit`` is the network's raw fake logit, ``p_fake`` the calibrated probability of this frame
     alone, 0–1, at the report's prior; ``kind_logit`` is None where the network has no such head, ``features`` (d,)
     where it gives none, or where the answer was read from a file.
@@ -203,3 +204,7 @@ class FrameFinding:
 
 Finding = Progress | FrameFinding | Person | VideoReport
 """What an analysis of a video gives while it runs; the report is the last one."""
+
+
+AnyOutcome = Outcome | VideoReport
+"""What comes back for each input of a batch that may hold videos."""

@@ -6,64 +6,58 @@
             media              faces            faces          scoring          verdict
 
 The first three stages see one picture and run in a small thread pool when there are many; the crops of several
-pictures are then scored together.
+pictures are then scored together. Videos have a conductor of their own, in ``pipeline/video.py``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from deepfake_detector.core.concurrency import map_ahead
 from deepfake_detector.core.errors import ConfigError, InputError, MissingExtraError
-from deepfake_detector.core.onnx import runtime_errors
 from deepfake_detector.core.settings import AnalysisSettings
 from deepfake_detector.core.stopwatch import Stopwatch
 from deepfake_detector.core.types import (
-    Box,
     CropMode,
-    Decision,
     DetectedFace,
     Doubt,
     Face,
     Failure,
     FloatArray,
-    ImageArray,
     InputInfo,
-    Landmarks,
     Outcome,
     Quality,
     Report,
     Scores,
 )
+from deepfake_detector.core.video import AnyOutcome, Finding, VideoReport
 from deepfake_detector.faces.align import Window, crop
 from deepfake_detector.faces.find import Finder, find_faces
 from deepfake_detector.faces.mtcnn import MtcnnFinder
 from deepfake_detector.faces.quality import assess
 from deepfake_detector.media.image import ImageSource, load_image, read_file
+from deepfake_detector.media.sampling import Sampling
+from deepfake_detector.media.video import VideoSource
+from deepfake_detector.pipeline.blame import errors_of
+from deepfake_detector.pipeline.clips import Clip, Clips, as_clip, report_of
+from deepfake_detector.pipeline.crops import whole_picture
+from deepfake_detector.pipeline.decision import decision_of
 from deepfake_detector.pipeline.second_look import SecondLook
 from deepfake_detector.scoring.bundle import Bundle, load_bundle
 from deepfake_detector.scoring.calibration import Logits, calibrated_logit, p_fake
 from deepfake_detector.scoring.own_threshold import own_threshold_warning, threshold_curve, uncertain_band
 from deepfake_detector.scoring.scorer import Scorer
-from deepfake_detector.verdict.decide import (
-    Bounds,
-    Evidence,
-    PictureVerdict,
-    Policy,
-    bounds_for,
-    considered_faces,
-    decide,
-)
+from deepfake_detector.verdict.decide import Evidence, PictureVerdict, Policy, bounds_for, considered_faces, decide
 
 if TYPE_CHECKING:
     from deepfake_detector.explain.maps import MapMaker
@@ -74,10 +68,12 @@ DEFAULT_WORKERS = 2
 
 
 class Detector:
-    """Says of pictures whether a face in them is manipulated or generated.
+    """Says of pictures and videos whether a face in them is manipulated or generated.
 
     ```python
     report = Detector().analyze("photo.jpg")
+    for finding in Detector().analyze_video("clip.mp4"):
+        ...  # frames, progress, persons; the last one is the VideoReport
     ```
 
     ``model`` is a shipped model's name, a bundle's folder, an open bundle, or None for the default model.
@@ -119,23 +115,39 @@ class Detector:
         """
         return self._score_and_decide([self._look(source)])[0]
 
+    def analyze_video(self, source: VideoSource, sampling: Sampling | None = None) -> Generator[Finding, None, None]:
+        """Findings while one video, a path or a file's bytes, is analysed; the last one is its VideoReport.
+
+        ``sampling`` says which frames are looked at; 32, evenly, by default. Close the generator to cancel: it frees
+        all that it holds. Raises InputError where the video cannot be read, MissingExtraError without the extra
+        [video], ModelError where the model does not answer; the first of them when the first finding is asked for.
+        """
+        from deepfake_detector.pipeline.video import Crew, analyze_video
+
+        crew = Crew(self._scorer, self.settings, self._policy, self._finder, self._explainer)
+        return analyze_video(crew, source, sampling or Sampling())
+
     def analyze_many(
         self,
         sources: Iterable[ImageSource],
         batch_size: int = DEFAULT_BATCH_SIZE,
         workers: int = DEFAULT_WORKERS,
-    ) -> Iterator[Outcome]:
-        """One outcome for each source, in their order, while the sources are still being read.
+        *,
+        sampling: Sampling | None = None,
+        watch: Callable[[Finding], None] | None = None,
+    ) -> Iterator[AnyOutcome]:
+        """One outcome for each source, picture or video, in their order, while the sources are still being read.
 
-        A picture that cannot be read gives a Failure and stops nothing. About ``batch_size`` crops are scored
+        An input that cannot be read gives a Failure and stops nothing. About ``batch_size`` crops are scored
         together, while ``workers`` threads decode and find faces; at most ``batch_size + 2 * workers`` sources are
-        read ahead of the outcomes, so memory does not grow with their number.
+        read ahead of the outcomes, so memory does not grow with their number. Videos are analysed one by one:
+        ``sampling`` says which frames, and ``watch`` is told each finding. A GIF is a video if ``sampling`` is given.
         Raises ConfigError for numbers under 1, ModelError where the model does not answer.
         """
         for name, value in (("batch_size", batch_size), ("workers", workers)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}; give 1 or more")
-        return self._stream(sources, batch_size, workers)
+        return self._stream(sources, batch_size, workers, Clips(sampling, watch))
 
     def threshold(self, faces: int = 1) -> float:
         """The ``p_fake`` from which on a face is called fake where so many faces count for the picture's verdict."""
@@ -153,11 +165,18 @@ class Detector:
         highest = calibrated_logit(max(logits), self.bundle.card.calibration)
         return highest - bounds_for(report.decision.faces, self._policy).fake_from
 
-    def _stream(self, sources: Iterable[ImageSource], batch_size: int, workers: int) -> Iterator[Outcome]:
+    def _stream(
+        self, sources: Iterable[ImageSource], batch_size: int, workers: int, clips: Clips
+    ) -> Iterator[AnyOutcome]:
         waiting: list[_Seen | Failure] = []
         crops = 0
-        with closing(map_ahead(self._look_or_fail, sources, workers)) as looked_at:
+        with closing(map_ahead(partial(self._look_or_fail, clips=clips), sources, workers)) as looked_at:
             for seen in looked_at:
+                if isinstance(seen, Clip):
+                    yield from self._outcomes(waiting)
+                    waiting, crops = [], 0
+                    yield self._watch_or_fail(seen, clips)
+                    continue
                 waiting.append(seen)
                 crops += len(seen.crops) if isinstance(seen, _Seen) else 0
                 if max(crops, len(waiting)) >= batch_size:
@@ -170,12 +189,21 @@ class Detector:
         for seen in waiting:
             yield seen if isinstance(seen, Failure) else next(reports)
 
-    def _look_or_fail(self, source: ImageSource) -> _Seen | Failure:
+    def _look_or_fail(self, source: ImageSource, clips: Clips) -> _Seen | Clip | Failure:
         try:
-            return self._look(source)
+            return as_clip(source, clips) or self._look(source)
         except (InputError, MissingExtraError) as error:
-            path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-            return Failure(path, error.code, str(error), self._sha256(source))
+            return self._failure(source, error)
+
+    def _watch_or_fail(self, clip: Clip, clips: Clips) -> VideoReport | Failure:
+        try:
+            return report_of(self.analyze_video(clip.source, clips.sampling), clips.watch)
+        except (InputError, MissingExtraError) as error:
+            return self._failure(clip.source, error)
+
+    def _failure(self, source: ImageSource, error: InputError | MissingExtraError) -> Failure:
+        path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+        return Failure(path, error.code, str(error), self._sha256(source))
 
     def _sha256(self, source: ImageSource) -> str | None:
         """The hash of a file that could not be analysed, if at least its bytes can be had."""
@@ -192,9 +220,9 @@ class Detector:
         with clock.stage("decode"):
             picture = load_image(source, self.settings.limits)
         image, rule = picture.pixels, self._crop_rule
-        with _errors_of_this_picture(picture.info):
+        with errors_of(picture.info.path or "the picture", picture.info.width, picture.info.height):
             with clock.stage("find"):
-                faces = (_whole_picture(image),) if self._finder is None else find_faces(self._finder, image)
+                faces = (whole_picture(image),) if self._finder is None else find_faces(self._finder, image)
             with clock.stage("crop"):
                 crops = np.empty((len(faces), rule.size, rule.size, 3), np.uint8)
                 for place, face in zip(crops, faces, strict=True):
@@ -250,7 +278,7 @@ class Detector:
                 verdict=said.verdict,
                 p_fake=None if said.logit is None else p_fake(said.logit, self.settings.prior),
                 kind=said.kind,
-                decision=self._decision(said.bounds),
+                decision=decision_of(said.bounds, self.settings, self._second_look.looked_for),
                 faces=self._faces(seen, scores, said),
                 warnings=(*seen.warnings, *said.warnings, *own_threshold_warning(self.settings.own_threshold)),
                 timings=seen.clock.seconds,
@@ -274,19 +302,6 @@ class Detector:
             for face, quality, logit, probability, verdict in zip(
                 seen.faces, seen.qualities, scores.fake_logit, probabilities, said.faces, strict=True
             )
-        )
-
-    def _decision(self, bounds: Bounds) -> Decision:
-        settings = self.settings
-        return Decision(
-            operating_point=settings.operating_point,
-            fpr=settings.fpr,
-            threshold=p_fake(bounds.fake_from, settings.prior),
-            real_below=p_fake(bounds.real_below, settings.prior),
-            prior=settings.prior,
-            faces=bounds.faces,
-            all_faces=settings.all_faces,
-            doubts=self._second_look.looked_for,
         )
 
 
@@ -326,23 +341,3 @@ def _evidence(
         Evidence(face.box, float(logit), kind, quality.issues, doubts=open_)
         for face, logit, kind, quality, open_ in zip(seen.faces, calibrated, kinds, seen.qualities, doubts, strict=True)
     ]
-
-
-def _whole_picture(image: ImageArray) -> DetectedFace:
-    """Stands for a face where the network looks at whole pictures; its landmarks say nothing, and are not reported."""
-    height, width = image.shape[:2]
-    nowhere = (0.0, 0.0)
-    return DetectedFace(Box(0.0, 0.0, width, height), Landmarks(nowhere, nowhere, nowhere, nowhere, nowhere), 1.0)
-
-
-@contextmanager
-def _errors_of_this_picture(info: InputInfo) -> Iterator[None]:
-    """What NumPy, OpenCV or ONNX Runtime cannot do with one picture concerns that picture, and stops no other."""
-    concerning: tuple[type[Exception], ...] = (MemoryError, cv2.error, *runtime_errors())
-    try:
-        yield
-    except concerning as error:
-        raise InputError(
-            f"{info.path or 'the picture'} ({info.width} × {info.height} pixels) could not be searched for faces "
-            f"({' '.join(str(error).split())[:200] or 'out of memory'}); make it smaller"
-        ) from error

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from deepfake_detector.media.image import ImageSource, LoadedImage, read_file
 from deepfake_detector.media.manifest import read_anchors
 from deepfake_detector.media.provenance import read_provenance
 from deepfake_detector.media.reencode import LIGHT
+from deepfake_detector.pipeline.crops import crop_corners
 from deepfake_detector.scoring.scorer import Scorer
 
 MOST_FACES = 16
@@ -80,7 +80,7 @@ class Explainer:
         reencoded = np.empty((len(closer), ways, size, size, 3), np.uint8)
         for place, matrix in zip(reencoded, matrices, strict=False):
             place[:] = self._reencoded(image, matrix)
-        corners = tuple(_corners(matrix, size) for matrix in matrices)
+        corners = tuple(crop_corners(matrix, size) for matrix in matrices)
         return Prepared(corners, tuple(labels), reencoded, tuple(cautions), provenance)
 
     def explain(
@@ -132,11 +132,3 @@ class Explainer:
         if isinstance(source, str | os.PathLike):
             source = read_file(os.fspath(source), self._limits)
         return read_provenance(bytes(source), self._anchors) if isinstance(source, bytes | bytearray) else None
-
-
-def _corners(matrix: Matrix, size: int) -> tuple[tuple[float, float], ...]:
-    low, high = -0.5, size - 0.5
-    square = np.array([[low, low], [high, low], [high, high], [low, high]])
-    inverse = cv2.invertAffineTransform(matrix)
-    points = square @ inverse[:, :2].T + inverse[:, 2]
-    return tuple((round(float(x), 2), round(float(y), 2)) for x, y in points)

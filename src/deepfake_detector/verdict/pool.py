@@ -115,5 +115,3 @@ POOLINGS: Mapping[str, Pooling] = MappingProxyType(
 )
 """Top-k and the mean are common; "confident" is that of the winner of the DFDC (Seferbekov 2020), in shares; the soft
 maximum is the small learned pooling, of one parameter. ``docs/results.md`` has what each is worth on whole clips."""
-
-DEFAULT_POOLING = "mean"

@@ -97,3 +97,22 @@ def detector(bundle, row_finder):
 @pytest.fixture(scope="session")
 def real_detector(tiny_bundle):
     return Detector(tiny_bundle)
+
+
+@pytest.fixture(scope="session")
+def clip():
+    """``clip([frame, …], fps=10)``: the bytes of an MP4 file with these RGB frames, whose sides must be even."""
+    import av
+
+    def _clip(frames, fps=10):
+        file = io.BytesIO()
+        with av.open(file, "w", format="mp4") as out:
+            height, width = frames[0].shape[:2]
+            stream = out.add_stream("libx264", rate=fps, width=width, height=height, pix_fmt="yuv444p")
+            stream.options = {"crf": "0", "preset": "ultrafast"}
+            for pixels in frames:
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            out.mux(stream.encode(None))
+        return file.getvalue()
+
+    return _clip

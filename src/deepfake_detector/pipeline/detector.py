@@ -58,6 +58,7 @@ from deepfake_detector.scoring.calibration import Logits, calibrated_logit, p_fa
 from deepfake_detector.scoring.own_threshold import own_threshold_warning, threshold_curve, uncertain_band
 from deepfake_detector.scoring.scorer import Scorer
 from deepfake_detector.verdict.decide import Evidence, PictureVerdict, Policy, bounds_for, considered_faces, decide
+from deepfake_detector.verdict.pool import check_pooling
 
 if TYPE_CHECKING:
     from deepfake_detector.explain.maps import MapMaker
@@ -80,7 +81,7 @@ class Detector:
     ``finder`` replaces the face finder that comes with the package, ``map_maker`` the way in which heat maps are made
     where the settings ask for explanations. One detector may be used by many threads at once. Raises ModelError where
     the model cannot be used, ThresholdModelError where a threshold was set for another one, ConfigError for trust
-    anchors that cannot be read, and for doubts that the model cannot have.
+    anchors that cannot be read, for doubts that the model cannot have, and for an unknown way to pool.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Detector:
     ) -> None:
         self.bundle = model if isinstance(model, Bundle) else load_bundle(model)
         self.settings = settings or AnalysisSettings()
+        check_pooling(self.settings.pooling)
         self._scorer = Scorer(self.bundle, self.settings.threads)
         self._crop_rule = self.bundle.card.input.rule()
         # A network that looks at whole pictures needs no faces.

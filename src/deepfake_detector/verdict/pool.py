@@ -16,6 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import Quality
 
 Floats = NDArray[np.float64]
@@ -58,6 +59,12 @@ class Pooling:
     pool: Callable[[Floats, Floats], float]
     chances: int = 1
     words: str = ""
+
+
+def check_pooling(name: str) -> None:
+    """Raise ConfigError if there is no such way to pool."""
+    if name not in POOLINGS:
+        raise ConfigError(f"pooling is {name!r}; give one of {', '.join(POOLINGS)}")
 
 
 def pooled(name: str, logits: Floats, weights: Floats) -> float:

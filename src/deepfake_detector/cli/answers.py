@@ -11,7 +11,8 @@ from typing import Protocol
 from deepfake_detector.cli.exitcodes import Finding
 from deepfake_detector.cli.resume import ResumeFile
 from deepfake_detector.core.errors import InputError
-from deepfake_detector.core.types import Failure, Outcome
+from deepfake_detector.core.types import Failure
+from deepfake_detector.core.video import AnyOutcome, VideoReport
 from deepfake_detector.media.image import ImageSource
 from deepfake_detector.media.inputs import InputItem
 from deepfake_detector.report.schema import to_json
@@ -24,7 +25,7 @@ WINDOW = 512
 class ManyAnalyzer(Protocol):
     """The part of ``Detector`` that is needed here."""
 
-    def analyze_many(self, sources: Iterable[ImageSource]) -> Iterator[Outcome]:
+    def analyze_many(self, sources: Iterable[ImageSource]) -> Iterator[AnyOutcome]:
         """One outcome for each source, in order."""
         ...
 
@@ -38,7 +39,7 @@ class Answer:
     """The answer for one input, with its line of JSON; ``stored`` if it comes from an earlier run."""
 
     item: InputItem
-    outcome: Outcome
+    outcome: AnyOutcome
     line: str
     stored: bool = False
 
@@ -97,10 +98,12 @@ def _early(entry: _Waiting, resume: ResumeFile | None) -> Answer:
     return _answer(entry.item, resume.answer(entry.stored), stored=True)
 
 
-def _answer(item: InputItem, outcome: Outcome, *, stored: bool = False) -> Answer:
+def _answer(item: InputItem, outcome: AnyOutcome, *, stored: bool = False) -> Answer:
     """Give the outcome the path as it was typed or found, which it lacks for standard input."""
     if isinstance(outcome, Failure):
         outcome = replace(outcome, path=item.path)
+    elif isinstance(outcome, VideoReport):
+        outcome = replace(outcome, input=replace(outcome.input, path=item.path))
     else:
         outcome = replace(outcome, input=replace(outcome.input, path=item.path))
     return Answer(item, outcome, to_json(outcome), stored)

@@ -95,12 +95,16 @@ def _measure(detector: Detector, reals: list[str]) -> tuple[list[float], list[st
 def _found(detector: Detector, given: Iterable[Answer]) -> Iterable[tuple[Answer, float | str]]:
     """Each answer with its margin; or, where it has none, with the reason as ``word`` or ``word: more``."""
     from deepfake_detector.core.types import Failure, Verdict
+    from deepfake_detector.core.video import VideoReport
 
     seen: set[str] = set()
     for answer in given:
         outcome = answer.outcome
         if isinstance(outcome, Failure):
             yield answer, f"{outcome.code}: {outcome.message.removeprefix(f'{outcome.path} ')}"
+            continue
+        if isinstance(outcome, VideoReport):
+            yield answer, "video: the threshold is set on photos"
             continue
         margin = detector.margin(outcome)
         if outcome.input.sha256 in seen:

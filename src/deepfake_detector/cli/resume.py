@@ -13,9 +13,11 @@ from typing import BinaryIO, Self, TextIO
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.settings import AnalysisSettings
-from deepfake_detector.core.types import Doubt, Failure, Outcome, Report
+from deepfake_detector.core.types import Doubt, Failure, Report
+from deepfake_detector.core.video import AnyOutcome, VideoReport
 from deepfake_detector.media.inputs import InputItem
 from deepfake_detector.report.schema import from_json
+from deepfake_detector.verdict.pool import POOLINGS
 
 
 class ResumeFile:
@@ -24,7 +26,8 @@ class ResumeFile:
     Only the places of the answers are kept in memory. A last line that was written half (the power went) is cut off;
     inputs that failed are tried again. Raises ConfigError if the file cannot be used, or if its answers come from
     another model or other settings, which must not be mixed. ``threshold`` gives the threshold of now for a number of
-    faces, as ``Detector.threshold`` does; ``doubts`` are those that are looked for now.
+    faces, as ``Detector.threshold`` does; ``doubts`` are those that are looked for now in pictures, ``frames`` says in
+    words which frames of a video are looked at.
     """
 
     def __init__(
@@ -34,8 +37,10 @@ class ResumeFile:
         settings: AnalysisSettings,
         threshold: Callable[[int], float],
         doubts: Sequence[Doubt] = (),
+        frames: str = "",
     ) -> None:
         self._path = path
+        self._frames = frames
         self._model_sha256 = model_sha256
         self._settings = settings
         self._threshold = threshold
@@ -54,15 +59,18 @@ class ResumeFile:
 
     def find(self, item: InputItem) -> str | None:
         """The SHA-256 of an input that has an answer in the file, or None."""
-        sha256 = _sha256(item, self._settings.limits.max_bytes) if self._places else None
+        if not self._places:
+            return None
+        limits = self._settings.video_limits if item.is_video else self._settings.limits
+        sha256 = _sha256(item, limits.max_bytes)
         return sha256 if sha256 in self._places else None
 
-    def answer(self, sha256: str) -> Outcome:
+    def answer(self, sha256: str) -> AnyOutcome:
         """The stored answer for an input that ``find`` found."""
         self._stream.seek(self._places[sha256])
         return from_json(self._stream.readline())
 
-    def append(self, outcome: Outcome, line: str) -> None:
+    def append(self, outcome: AnyOutcome, line: str) -> None:
         """Add a line, unless it says again that the same input failed for the same reason."""
         if isinstance(outcome, Failure):
             if (outcome.path, outcome.code) in self._failed:
@@ -122,18 +130,26 @@ class ResumeFile:
         self._check(outcome, number)
         self._places[outcome.input.sha256] = place
 
-    def _check(self, report: Report, number: int) -> None:
+    def _check(self, report: Report | VideoReport, number: int) -> None:
         here, decision = self._settings, report.decision
-        then_and_now = (
+        then_and_now: list[tuple[str, object, object]] = [
             ("model (SHA-256)", report.model.sha256, self._model_sha256),
             ("operating point", decision.operating_point.value, here.operating_point.value),
             ("prior", decision.prior, here.prior),
             ("all faces", decision.all_faces, here.all_faces),
             ("false-positive rate", decision.fpr, here.fpr),
-            ("threshold", decision.threshold, self._threshold(decision.faces)),
-            ("doubts", _listed(decision.doubts), _listed(self._doubts)),
-            ("explanation", report.provenance is not None, here.explain),
-        )
+        ]
+        chances = 1
+        if isinstance(report, VideoReport):
+            chances = POOLINGS[here.pooling].chances
+            then_and_now.append(("frames", report.sampling.rule, self._frames))
+            for person in report.persons[:1]:
+                then_and_now.append(("pooling", person.pooling, here.pooling))
+                then_and_now.append(("explanation", person.face.explanation is not None, here.explain))
+        else:
+            then_and_now.append(("doubts", _listed(decision.doubts), _listed(self._doubts)))
+            then_and_now.append(("explanation", report.provenance is not None, here.explain))
+        then_and_now.append(("threshold", decision.threshold, self._threshold(decision.faces * chances)))
         for name, then, now in then_and_now:
             if then != now and not _close(then, now):
                 raise ConfigError(

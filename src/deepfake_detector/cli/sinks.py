@@ -15,7 +15,7 @@ from deepfake_detector.cli.detect_options import FOLDER_FILES, Format
 from deepfake_detector.core.errors import ConfigError, DeepfakeDetectorError
 from deepfake_detector.core.explanation import CloseUp
 from deepfake_detector.core.settings import Limits
-from deepfake_detector.core.types import Failure, ImageArray, Report
+from deepfake_detector.core.types import ImageArray, Report
 from deepfake_detector.media.image import load_image
 from deepfake_detector.report.html import THUMBNAILS_ABOVE, HtmlReport, ModelSummary
 from deepfake_detector.report.picture_view import CLOSE_UP_SIDE
@@ -98,9 +98,12 @@ class HtmlPictures:
     side: int = CLOSE_UP_SIDE
 
     def add(self, answer: Answer) -> None:
-        """Add one picture; one that has gone since it was analysed is left out, its answer is not."""
+        """Add one input; a picture that has gone since it was analysed is left out, its answer is not.
+
+        What is shown of a video is in its answer.
+        """
         image, shown = None, []
-        if not isinstance(answer.outcome, Failure):
+        if isinstance(answer.outcome, Report):
             try:
                 image = load_image(answer.item.source, self.limits).pixels
                 shown = _close_ups(answer.outcome, image, self.side)

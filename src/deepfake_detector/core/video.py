@@ -28,14 +28,14 @@ class Observation:
     ``index`` counts the analysed frames from 0, ``time`` is the frame's own time stamp in seconds, ``scene`` counts the
     cuts before it. ``logit`` is the network's raw fake logit, ``p_fake`` the calibrated probability of this frame
     alone, 0–1, at the report's prior; ``kind_logit`` is None where the network has no such head, ``features`` (d,)
-    where it gives none, or where the answer was read from a file.
+    where it gives none. Landmarks and features are None where the answer was read from a file.
     """
 
     index: int
     time: float
     scene: int
     box: Box
-    landmarks: Landmarks | None
+    landmarks: Landmarks | None = field(compare=False)
     confidence: float
     quality: Quality
     logit: float

@@ -20,7 +20,7 @@ MOST = 3
 APART = 0.5
 """Seconds between two of them; frames that are nearer look the same."""
 
-SIDE, STILL_SIDE = 240, 1024
+SIDE, STILL_SIDE = 240, 640
 """Pixels of the longer side of an exhibit, and of a whole frame."""
 
 MARGIN = 0.15

@@ -19,7 +19,8 @@ from typing import IO, TYPE_CHECKING
 
 from deepfake_detector._version import __version__
 from deepfake_detector.core.explanation import CloseUp
-from deepfake_detector.core.types import REPORT_SCHEMA_VERSION, ImageArray, Outcome
+from deepfake_detector.core.types import REPORT_SCHEMA_VERSION, ImageArray
+from deepfake_detector.core.video import AnyOutcome
 from deepfake_detector.report.picture_view import embed, picture_view
 from deepfake_detector.report.text import LIMITS, printable
 
@@ -104,7 +105,7 @@ class HtmlReport:
         self._rows = _spool()
         self._pictures = _spool()
 
-    def add(self, outcome: Outcome, image: ImageArray | None, close_ups: Sequence[CloseUp] = ()) -> None:
+    def add(self, outcome: AnyOutcome, image: ImageArray | None, close_ups: Sequence[CloseUp] = ()) -> None:
         """Add one input; ``image`` is the upright RGB picture (H, W, 3), or None where there is nothing to show.
 
         ``close_ups`` are those of its first faces, in their order.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deepfake_detector.core.explanation import CloseUp
-from deepfake_detector.core.types import Decision, Face, Failure, ImageArray, InputInfo, Outcome, Report
+from deepfake_detector.core.types import Box, Decision, Face, Failure, ImageArray, InputInfo, Report
+from deepfake_detector.core.video import AnyOutcome, VideoInput, VideoReport
+from deepfake_detector.report.clip_view import ClipView, clip_view, still_boxes
 from deepfake_detector.report.table import seconds
 from deepfake_detector.report.text import (
     KIND_WORDS,
@@ -16,9 +18,9 @@ from deepfake_detector.report.text import (
     face_reasons,
     percent,
     printable,
-    sentence,
-    threshold_sentence,
 )
+from deepfake_detector.report.video_schema import data_uri
+from deepfake_detector.report.video_text import answer_sentence, answer_threshold, person_reasons, seconds_words
 from deepfake_detector.report.words import MAP_WORDS, caution_sentences, face_words, provenance_sentences
 
 NO_NAME = "picture without a name"
@@ -115,7 +117,7 @@ class PictureView:
     sentence: str
     alt: str = ""
     picture: Embedded | None = None
-    frame: InputInfo | None = None
+    frame: InputInfo | VideoInput | None = None
     boxes: Sequence[BoxView] = ()
     scale: ScaleView | None = None
     faces: Sequence[FaceView] = ()
@@ -124,6 +126,8 @@ class PictureView:
     provenance: Sequence[str] = ()
     threshold: str = ""
     facts: Sequence[Fact] = ()
+    noun: str = "Face"
+    clip: ClipView | None = None
 
 
 def embed(image: ImageArray, max_side: int) -> Embedded:
@@ -139,31 +143,62 @@ def embed(image: ImageArray, max_side: int) -> Embedded:
 
 
 def picture_view(
-    number: int, outcome: Outcome, picture: Embedded | None, close_ups: Sequence[CloseUp] = ()
+    number: int, outcome: AnyOutcome, picture: Embedded | None, close_ups: Sequence[CloseUp] = ()
 ) -> PictureView:
-    """The view of one input; ``picture`` is None where it is not to be shown, ``close_ups`` are of its first faces."""
+    """The view of one input; ``picture`` is None where it is not to be shown, ``close_ups`` are of its first faces.
+
+    A video shows the still in its report, and no close-ups but those.
+    """
     if isinstance(outcome, Failure):
         return _failure_view(number, outcome)
     css = outcome.verdict.value
-    return PictureView(
+    view = PictureView(
         number=number,
         name=printable(outcome.input.path or NO_NAME),
         css=css,
         words=VERDICT_WORDS[outcome.verdict],
         probability="–" if outcome.p_fake is None else percent(outcome.p_fake),
         headline=VERDICT_WORDS[outcome.verdict].capitalize(),
-        sentence=sentence(outcome),
-        alt=_alt(outcome),
-        picture=picture,
+        sentence=answer_sentence(outcome),
         frame=outcome.input,
-        boxes=[_box(at, face, outcome.input) for at, face in enumerate(outcome.faces, 1)],
         scale=None if outcome.p_fake is None else _scale(outcome.p_fake, outcome.decision),
-        faces=[_face(at, face) for at, face in enumerate(outcome.faces, 1)],
-        reasons=_reasons(outcome, close_ups),
-        warnings=[*(printable(warning) for warning in outcome.warnings), *caution_sentences(outcome)],
-        provenance=provenance_sentences(outcome.provenance),
-        threshold="" if outcome.p_fake is None else threshold_sentence(outcome.decision),
-        facts=_facts(outcome),
+        warnings=[printable(warning) for warning in outcome.warnings],
+        threshold="" if outcome.p_fake is None else answer_threshold(outcome),
+    )
+    return (
+        _of_video(view, outcome) if isinstance(outcome, VideoReport) else _of_picture(view, outcome, picture, close_ups)
+    )
+
+
+def _of_picture(
+    view: PictureView, report: Report, picture: Embedded | None, close_ups: Sequence[CloseUp]
+) -> PictureView:
+    numbered = list(enumerate(report.faces, 1))
+    return replace(
+        view,
+        alt=_alt(report),
+        picture=picture,
+        boxes=[_box(at, face.box, face, report.input) for at, face in numbered],
+        faces=[_face(at, face, face_reasons(face)) for at, face in numbered],
+        reasons=_reasons(report, close_ups),
+        warnings=[*view.warnings, *caution_sentences(report)],
+        provenance=provenance_sentences(report.provenance),
+        facts=_facts(report),
+    )
+
+
+def _of_video(view: PictureView, report: VideoReport) -> PictureView:
+    still = report.still
+    return replace(
+        view,
+        alt="" if still is None else f"The frame at {seconds_words(still.time)}, with numbered boxes for the persons.",
+        picture=None if still is None else Embedded(data_uri(still.picture), still.width, still.height),
+        boxes=[_box(person.id, box, person.face, report.input) for person, box in still_boxes(report)],
+        faces=[_face(person.id, person.face, person_reasons(person)) for person in report.persons],
+        reasons=_reasons(report, ()),
+        facts=_video_facts(report),
+        noun="Person",
+        clip=clip_view(view.number, report),
     )
 
 
@@ -190,21 +225,21 @@ def _alt(report: Report) -> str:
     return f"The analysed picture, with {count} numbered face {'box' if count == 1 else 'boxes'}."
 
 
-def _box(number: int, face: Face, frame: InputInfo) -> BoxView:
+def _box(number: int, box: Box, face: Face, frame: InputInfo | VideoInput) -> BoxView:
     """The tag sits on the box's upper left corner, moved inwards where it would leave the picture."""
     unit = max(frame.width, frame.height) / 36.0
     width, height = unit * (0.9 + 0.55 * len(str(number))), unit * 1.5
-    tag_x = min(max(face.box.x, 0.0), max(frame.width - width, 0.0))
-    above = face.box.y - height
-    tag_y = above if above >= 0.0 else min(max(face.box.y, 0.0), max(frame.height - height, 0.0))
+    tag_x = min(max(box.x, 0.0), max(frame.width - width, 0.0))
+    above = box.y - height
+    tag_y = above if above >= 0.0 else min(max(box.y, 0.0), max(frame.height - height, 0.0))
     return BoxView(
         number=number,
         css=face.verdict.value,
         aside=not face.considered,
-        x=round(face.box.x, 1),
-        y=round(face.box.y, 1),
-        w=round(max(face.box.w, 0.0), 1),
-        h=round(max(face.box.h, 0.0), 1),
+        x=round(box.x, 1),
+        y=round(box.y, 1),
+        w=round(max(box.w, 0.0), 1),
+        h=round(max(box.h, 0.0), 1),
         tag_x=round(tag_x, 1),
         tag_y=round(tag_y, 1),
         tag_w=round(width, 1),
@@ -235,7 +270,7 @@ def _scale(p_fake: float, decision: Decision) -> ScaleView:
     )
 
 
-def _face(number: int, face: Face) -> FaceView:
+def _face(number: int, face: Face, reasons: Sequence[str]) -> FaceView:
     kind = () if face.kind is None else (face.kind.value,)
     size = f"{face.box.w:.0f} × {face.box.h:.0f} px"
     return FaceView(
@@ -243,11 +278,11 @@ def _face(number: int, face: Face) -> FaceView:
         css=face.verdict.value,
         verdict=VERDICT_WORDS[face.verdict],
         probability=percent(face.p_fake),
-        note="; ".join((*kind, *face_reasons(face), size)),
+        note="; ".join((*kind, *reasons, size)),
     )
 
 
-def _reasons(report: Report, close_ups: Sequence[CloseUp]) -> list[ReasonView]:
+def _reasons(report: Report | VideoReport, close_ups: Sequence[CloseUp]) -> list[ReasonView]:
     """For each face that has a close-up or a sentence."""
     found = []
     for index, face in enumerate(report.faces):
@@ -280,3 +315,21 @@ def _facts(report: Report) -> list[Fact]:
         Fact("Time", f"{seconds(report):.2f} s"),
     ]
     return facts
+
+
+def _video_facts(report: VideoReport) -> list[Fact]:
+    info, sampling = report.input, report.sampling
+    length = "" if info.duration is None else f", {seconds_words(info.duration)}"
+    rate = "" if info.fps is None else f", {info.fps:.4g} frames a second"
+    sound = "with sound" if info.audio else "without sound"
+    cuts = "no cut" if not sampling.cuts else f"{len(sampling.cuts)} cut{'s' if len(sampling.cuts) > 1 else ''}"
+    facts = [Fact("Kind", KIND_WORDS[report.kind])] if report.kind is not None else []
+    return [
+        *facts,
+        Fact("File", f"{info.format} ({info.codec}), {info.width} × {info.height} px, {info.bytes:,} bytes"),
+        Fact("Length", f"{length.removeprefix(', ') or 'unknown'}{rate}, {sound}"),
+        Fact("Looked at", f"{sampling.rule}: {sampling.analysed} in all; {cuts} between them"),
+        Fact("SHA-256", info.sha256, is_hash=True),
+        Fact("Model", f"{report.model.name} {report.model.version}; weights: {report.model.license}"),
+        Fact("Time", f"{seconds(report):.2f} s"),
+    ]

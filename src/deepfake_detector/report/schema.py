@@ -10,93 +10,29 @@ from pydantic import Field, TypeAdapter, ValidationError
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import (
     REPORT_SCHEMA_VERSION,
-    Box,
     Decision,
-    Doubt,
-    Face,
     Failure,
     InputInfo,
     Kind,
-    Landmarks,
     ModelInfo,
-    OperatingPoint,
-    Outcome,
-    Quality,
-    QualityIssue,
     Report,
     Verdict,
 )
+from deepfake_detector.core.video import AnyOutcome, VideoReport
 from deepfake_detector.report.explanation_schema import (
     CautionRecord,
-    ExplanationRecord,
-    HeatmapRecord,
     Part,
     ProvenanceRecord,
     Share,
     caution,
-    explanation,
-    heatmap,
     provenance,
 )
+from deepfake_detector.report.face_schema import DecisionRecord, FaceRecord, ModelRecord, Sha256, face_record
+from deepfake_detector.report.face_schema import face as face_of
 from deepfake_detector.report.text import encodable
+from deepfake_detector.report.video_schema import VideoRecord, video_record, video_report
 
 SCHEMA_ID = f"urn:deepfake-detector:schema:answer:{REPORT_SCHEMA_VERSION}"
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-XY = tuple[float, float]
-
-
-class LandmarksRecord(Part):
-    """Five points [x, y] in pixels of the upright picture; left and right as the viewer sees them."""
-
-    left_eye: XY
-    right_eye: XY
-    nose: XY
-    left_mouth: XY
-    right_mouth: XY
-
-
-class QualityRecord(Part):
-    """How well a face can be judged."""
-
-    size: float = Field(description="Shorter side of the face box in pixels.")
-    sharpness: float = Field(description="Variance of the Laplacian of the grey face at a fixed size.")
-    brightness: float = Field(description="Mean grey value, 0 to 255.")
-    issues: tuple[QualityIssue, ...] = Field(description="Named reasons against judging the face; empty if none.")
-
-
-class FaceRecord(Part):
-    """One face of a picture."""
-
-    box: tuple[float, float, float, float] = Field(
-        description="[x, y, width, height] in pixels of the upright picture; x, y is the top left corner."
-    )
-    landmarks: LandmarksRecord | None
-    confidence: Share = Field(description="The face finder's own score.")
-    quality: QualityRecord
-    logit: float = Field(description="The network's raw fake logit; positive leans to fake.")
-    p_fake: Share = Field(description="Calibrated probability of being fake, at the prior in `decision`.")
-    verdict: Verdict
-    kind: Kind | None = Field(description="Kind of fake; only with the verdict `fake`.")
-    considered: bool = Field(description="False for background faces, which the picture's verdict leaves out.")
-    doubts: tuple[Doubt, ...] = Field(
-        default=(), description="Why a face that can be judged is uncertain; empty where it is not."
-    )
-    heatmap: HeatmapRecord | None = Field(default=None, description="Null unless an explanation was asked for.")
-    explanation: ExplanationRecord | None = Field(default=None, description="Null unless it was asked for.")
-
-
-class DecisionRecord(Part):
-    """How the picture's verdict came about."""
-
-    operating_point: OperatingPoint = Field(description="Share of real pictures that may be called fake.")
-    fpr: Share = Field(description="Share of real pictures that this threshold calls fake, on its own data.")
-    threshold: Share = Field(description="From this p_fake on a face is called fake.")
-    real_below: Share = Field(description="Under this p_fake a face is called real.")
-    prior: Share = Field(description="The share of fakes that the probabilities assume.")
-    faces: int = Field(ge=0, description="The number of faces that the threshold was corrected for.")
-    all_faces: bool = Field(description="True if background faces count for the picture's verdict.")
-    doubts: tuple[Doubt, ...] = Field(default=(), description="What was looked for that makes a face uncertain.")
 
 
 class InputRecord(Part):
@@ -107,15 +43,6 @@ class InputRecord(Part):
     format: str
     width: int = Field(ge=0)
     height: int = Field(ge=0)
-
-
-class ModelRecord(Part):
-    """Which model answered."""
-
-    name: str
-    version: str
-    sha256: Sha256 = Field(description="SHA-256 of the ONNX file.")
-    license: str = Field(description="Terms of the weights.")
 
 
 class AnalysedRecord(Part):
@@ -172,7 +99,8 @@ class FailedRecord(Part):
     schema_version: str = Field(pattern=r"^1\.\d+$")
 
 
-Record = AnalysedRecord | FailedRecord
+# A video's record has all that a picture's has, and must be tried first.
+Record = Annotated[VideoRecord | AnalysedRecord | FailedRecord, Field(union_mode="left_to_right")]
 
 
 def json_schema() -> dict[str, Any]:
@@ -187,7 +115,7 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def to_record(outcome: Outcome) -> Record:
+def to_record(outcome: AnyOutcome) -> Record:
     """The record of a report or a failure. Raises ValueError if a number in it is not finite or out of range."""
     if isinstance(outcome, Failure):
         return FailedRecord(
@@ -196,13 +124,15 @@ def to_record(outcome: Outcome) -> Record:
             error=ErrorRecord(code=outcome.code, message=encodable(outcome.message)),
             schema_version=REPORT_SCHEMA_VERSION,
         )
+    if isinstance(outcome, VideoReport):
+        return video_record(outcome)
     info = outcome.input
     return AnalysedRecord(
         path=_text(info.path),
         verdict=outcome.verdict,
         p_fake=outcome.p_fake,
         kind=outcome.kind,
-        faces=tuple(_face_record(face) for face in outcome.faces),
+        faces=tuple(face_record(face) for face in outcome.faces),
         decision=DecisionRecord.model_validate(outcome.decision, from_attributes=True),
         input=InputRecord.model_validate(info, from_attributes=True),
         model=ModelRecord.model_validate(outcome.model, from_attributes=True),
@@ -214,10 +144,12 @@ def to_record(outcome: Outcome) -> Record:
     )
 
 
-def from_record(record: Record) -> Outcome:
+def from_record(record: Record) -> AnyOutcome:
     """The report or failure that a record was made of."""
     if isinstance(record, FailedRecord):
         return Failure(record.path, record.error.code, record.error.message, record.input.sha256)
+    if isinstance(record, VideoRecord):
+        return video_report(record)
     return Report(
         input=InputInfo(path=record.path, **dict(record.input)),
         model=ModelInfo(**dict(record.model)),
@@ -225,7 +157,7 @@ def from_record(record: Record) -> Outcome:
         p_fake=record.p_fake,
         kind=record.kind,
         decision=Decision(**dict(record.decision)),
-        faces=tuple(_face(face) for face in record.faces),
+        faces=tuple(face_of(face) for face in record.faces),
         warnings=record.warnings,
         cautions=tuple(caution(entry) for entry in record.cautions),
         provenance=provenance(record.provenance),
@@ -234,7 +166,7 @@ def from_record(record: Record) -> Outcome:
     )
 
 
-def to_json(outcome: Outcome) -> str:
+def to_json(outcome: AnyOutcome) -> str:
     """One line of JSON without a line break; never NaN. Raises ValueError as ``to_record`` does."""
     return to_record(outcome).model_dump_json()
 
@@ -244,7 +176,7 @@ def _adapter() -> TypeAdapter[Record]:
     return TypeAdapter(Record)
 
 
-def from_json(line: str | bytes) -> Outcome:
+def from_json(line: str | bytes) -> AnyOutcome:
     """Read what ``to_json`` wrote. Raises ConfigError if it is not a record of a version that this one can read."""
     try:
         return from_record(_adapter().validate_json(line))
@@ -256,38 +188,3 @@ def from_json(line: str | bytes) -> Outcome:
 
 def _text(path: str | None) -> str | None:
     return None if path is None else encodable(path)
-
-
-def _face_record(face: Face) -> FaceRecord:
-    landmarks = face.landmarks
-    return FaceRecord(
-        box=(face.box.x, face.box.y, face.box.w, face.box.h),
-        landmarks=None if landmarks is None else LandmarksRecord.model_validate(landmarks, from_attributes=True),
-        confidence=face.confidence,
-        quality=QualityRecord.model_validate(face.quality, from_attributes=True),
-        logit=face.logit,
-        p_fake=face.p_fake,
-        verdict=face.verdict,
-        kind=face.kind,
-        considered=face.considered,
-        doubts=face.doubts,
-        heatmap=HeatmapRecord.of(face.heatmap),
-        explanation=ExplanationRecord.of(face.explanation),
-    )
-
-
-def _face(record: FaceRecord) -> Face:
-    return Face(
-        box=Box(*record.box),
-        landmarks=None if record.landmarks is None else Landmarks(**dict(record.landmarks)),
-        confidence=record.confidence,
-        quality=Quality(**dict(record.quality)),
-        logit=record.logit,
-        p_fake=record.p_fake,
-        verdict=record.verdict,
-        kind=record.kind,
-        considered=record.considered,
-        doubts=record.doubts,
-        heatmap=heatmap(record.heatmap),
-        explanation=explanation(record.explanation),
-    )

@@ -6,8 +6,10 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from deepfake_detector.core.types import Failure, Outcome, Report, Verdict
-from deepfake_detector.report.text import VERDICT_WORDS, encodable, percent, printable, reasons
+from deepfake_detector.core.types import Failure, Report, Verdict
+from deepfake_detector.core.video import AnyOutcome, VideoReport
+from deepfake_detector.report.text import VERDICT_WORDS, encodable, percent, printable
+from deepfake_detector.report.video_text import answer_reasons
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,7 +55,7 @@ def csv_header() -> str:
     return _csv_line(list(CSV_COLUMNS))
 
 
-def csv_row(outcome: Outcome) -> str:
+def csv_row(outcome: AnyOutcome) -> str:
     """One line of CSV, without its line break; empty cells where nothing is known.
 
     A text that a spreadsheet would run as a formula gets an apostrophe in front.
@@ -71,7 +73,7 @@ def _failure_cells(failure: Failure) -> dict[str, str]:
     }
 
 
-def _report_cells(report: Report) -> dict[str, str]:
+def _report_cells(report: Report | VideoReport) -> dict[str, str]:
     info, decision, model = report.input, report.decision, report.model
     return {
         "path": _cell(info.path or ""),
@@ -79,7 +81,7 @@ def _report_cells(report: Report) -> dict[str, str]:
         "p_fake": "" if report.p_fake is None else f"{report.p_fake:.6g}",
         "kind": "" if report.kind is None else report.kind.value,
         "faces": str(len(report.faces)),
-        "reasons": "; ".join(reasons(report)),
+        "reasons": "; ".join(answer_reasons(report)),
         "operating_point": decision.operating_point.value,
         "threshold": f"{decision.threshold:.6g}",
         "real_below": f"{decision.real_below:.6g}",
@@ -97,9 +99,9 @@ def _report_cells(report: Report) -> dict[str, str]:
     }
 
 
-def seconds(report: Report) -> float:
-    """The time that the answer took, in seconds: the sum of the stages."""
-    return sum(report.timings.values())
+def seconds(report: Report | VideoReport) -> float:
+    """The time that the answer took, in seconds: the sum of the stages; these overlap in a video."""
+    return report.elapsed if isinstance(report, VideoReport) else sum(report.timings.values())
 
 
 def _cell(text: str) -> str:
@@ -119,7 +121,7 @@ def result_table() -> Table:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("picture", overflow="fold", ratio=None, min_width=12)
+    table.add_column("input", overflow="fold", ratio=None, min_width=12)
     table.add_column("verdict", no_wrap=True)
     table.add_column("p(fake)", justify="right", no_wrap=True)
     table.add_column("kind", no_wrap=True)
@@ -129,7 +131,7 @@ def result_table() -> Table:
     return table
 
 
-def table_row(outcome: Outcome) -> list[Text]:
+def table_row(outcome: AnyOutcome) -> list[Text]:
     """The cells of one row, in the order of ``result_table``'s columns."""
     from rich.text import Text
 
@@ -145,7 +147,7 @@ def table_row(outcome: Outcome) -> list[Text]:
     return row
 
 
-def _report_words(report: Report) -> list[str]:
+def _report_words(report: Report | VideoReport) -> list[str]:
     return [
         report.input.path or "",
         VERDICT_WORDS[report.verdict],
@@ -153,5 +155,5 @@ def _report_words(report: Report) -> list[str]:
         "" if report.kind is None else report.kind.value,
         str(len(report.faces)),
         f"{seconds(report):.2f} s",
-        "; ".join((*reasons(report), *report.warnings)),
+        "; ".join((*answer_reasons(report), *report.warnings)),
     ]

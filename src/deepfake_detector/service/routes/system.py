@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from deepfake_detector._version import __version__
-from deepfake_detector.report.schema import ModelRecord
+from deepfake_detector.report.face_schema import ModelRecord
 from deepfake_detector.report.text import LIMITS
 from deepfake_detector.scoring.card import Card
 from deepfake_detector.service.access import AnyCaller, Observer, ServicesHere

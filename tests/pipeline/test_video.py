@@ -5,7 +5,13 @@ import threading
 import numpy as np
 import pytest
 
-from deepfake_detector.core.errors import ConfigError, InputError, MissingExtraError, UnsupportedFormatError
+from deepfake_detector.core.errors import (
+    ConfigError,
+    InputError,
+    LimitExceededError,
+    MissingExtraError,
+    UnsupportedFormatError,
+)
 from deepfake_detector.core.settings import AnalysisSettings, VideoLimits
 from deepfake_detector.core.types import Failure, Kind, Report, Verdict
 from deepfake_detector.core.video import FrameFinding, Person, Progress, VideoReport
@@ -213,9 +219,8 @@ def test_without_the_extra_a_video_fails_by_name_and_pictures_go_on(detector, pi
 
 def test_limits_of_the_settings_hold(bundle, row_finder, clip, frames):
     settings = AnalysisSettings(video_limits=VideoLimits(max_frames=3), threads=1)
-    report = report_of(Detector(bundle, settings, finder=row_finder), clip(frames("red", count=9)))
-    assert report.sampling.analysed == 3
-    assert any("limit" in warning for warning in report.warnings)
+    with pytest.raises(LimitExceededError, match="9 frames of the input are asked for"):
+        report_of(Detector(bundle, settings, finder=row_finder), clip(frames("red", count=9)))
 
 
 def test_a_way_to_pool_that_does_not_exist_is_refused(bundle):

@@ -12,7 +12,7 @@ from deepfake_detector.core.video import Finding, VideoReport
 from deepfake_detector.media.formats import is_video, sniff_video
 from deepfake_detector.media.image import ImageSource
 from deepfake_detector.media.sampling import Sampling
-from deepfake_detector.media.video import VideoSource
+from deepfake_detector.media.source import VideoSource
 
 FIRST_BYTES = 64
 

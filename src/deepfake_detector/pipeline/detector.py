@@ -47,7 +47,7 @@ from deepfake_detector.faces.mtcnn import MtcnnFinder
 from deepfake_detector.faces.quality import assess
 from deepfake_detector.media.image import ImageSource, load_image, read_file
 from deepfake_detector.media.sampling import Sampling
-from deepfake_detector.media.video import VideoSource
+from deepfake_detector.media.source import VideoSource
 from deepfake_detector.pipeline.blame import errors_of
 from deepfake_detector.pipeline.clips import Clip, Clips, as_clip, report_of
 from deepfake_detector.pipeline.crops import whole_picture

@@ -130,6 +130,7 @@ def _person(case: _Case, said: FaceVerdict, bounds: Bounds, pieces: Sequence[Pie
         verdict=verdict,
         kind=said.kind,
         considered=said.considered,
+        doubts=said.doubts,
         heatmap=pieces[0].exhibit.heatmap,
     )
     return Person(

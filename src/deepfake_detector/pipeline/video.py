@@ -37,7 +37,8 @@ from deepfake_detector.core.video import (
 )
 from deepfake_detector.faces.find import Finder
 from deepfake_detector.media.sampling import Sampling
-from deepfake_detector.media.video import VideoFrame, VideoReader, VideoSource, open_video
+from deepfake_detector.media.source import VideoSource
+from deepfake_detector.media.video import VideoFrame, VideoReader, open_video
 from deepfake_detector.pipeline.crops import crop_corners
 from deepfake_detector.pipeline.decision import decision_of
 from deepfake_detector.pipeline.gallery import Gallery

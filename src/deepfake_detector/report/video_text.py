@@ -22,9 +22,10 @@ def seconds_words(seconds: float) -> str:
 
 def person_reasons(person: Person) -> tuple[str, ...]:
     """Why a person is not judged, or is left out; empty where nothing is to be said."""
-    if person.face.considered and person.face.verdict is Verdict.UNCERTAIN and person.face.quality.usable:
-        return ("looks fake for a while",) if person.segments else ("score between the limits",)
-    return tuple(reason.replace("background face, left out", "left out") for reason in face_reasons(person.face))
+    face = person.face
+    if face.considered and face.verdict is Verdict.UNCERTAIN and face.quality.usable and not face.doubts:
+        return ("looks fake for a while",)
+    return tuple(reason.replace("background face, left out", "left out") for reason in face_reasons(face))
 
 
 def answer_reasons(report: Report | VideoReport) -> tuple[str, ...]:

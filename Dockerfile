@@ -3,7 +3,7 @@ FROM python:3.12-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN python -m venv /app && /app/bin/pip install --no-cache-dir ".[serve,postgres,heic]"
+RUN python -m venv /app && /app/bin/pip install --no-cache-dir ".[serve,postgres,heic,provenance,video]"
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin deepfake \

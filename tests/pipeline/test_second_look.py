@@ -48,6 +48,15 @@ def test_a_face_unlike_all_that_is_known_is_not_called_real(far_bundle, row_find
     assert from_json(to_json(report)) == report
 
 
+def test_an_explanation_tells_how_near_a_face_is(far_bundle, row_finder, picture):
+    explained = Detector(far_bundle, AnalysisSettings(threads=1, explain=True), finder=row_finder)
+    report = explained.analyze(picture("blue", "red"))
+    blue, red = (face.explanation.nearness for face in report.faces)
+    assert blue.distance > blue.limit == red.limit == 0.6 > red.distance
+    assert blue.beyond == 0.02
+    assert from_json(to_json(report)) == report
+
+
 def test_a_card_that_has_it_in_use_needs_no_wish(far_bundle, row_finder, picture):
     doubts = far_bundle.card.doubts.model_copy(update={"in_use": (Doubt.FAR,)})
     bundle = type(far_bundle)(far_bundle.card.model_copy(update={"doubts": doubts}), far_bundle.model)

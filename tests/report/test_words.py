@@ -7,6 +7,7 @@ from deepfake_detector.core.explanation import (
     FacePart,
     Heatmap,
     MapMethod,
+    Nearness,
     PartShare,
     Reencoding,
 )
@@ -37,8 +38,8 @@ def _ways(*probabilities):
 
 @pytest.fixture
 def said(make_face, make_report):
-    def said(verdict=Verdict.FAKE, p_fake=0.9, heatmap=MAP, parts=(), ways=(), **changes):
-        face = make_face(p_fake, verdict, heatmap=heatmap, explanation=Explanation(parts, ways), **changes)
+    def said(verdict=Verdict.FAKE, p_fake=0.9, heatmap=MAP, parts=(), ways=(), near=None, **changes):
+        face = make_face(p_fake, verdict, heatmap=heatmap, explanation=Explanation(parts, ways, near), **changes)
         return " ".join(face_words(face, make_report().decision))  # fake from 80 % on, real below 40 %
 
     return said
@@ -53,6 +54,16 @@ def test_parts_that_carry_more_than_their_area_are_named_the_strongest_first(sai
     assert "50 % on the mouth (10 % of the area) and 20 % on the eyes and brows (10 % of the area)" in text
     assert "skin" not in text
     assert "not enough" not in text
+
+
+def test_nearness_is_told_with_what_it_is_measured_by(said):
+    assert "knows" not in said()
+    assert "is not unlike the faces that the model knows: its distance to them is 1.1; 2 % of these lie beyond 2.4" in (
+        said(near=Nearness(1.1, 2.4, 0.02))
+    )
+    text = said(near=Nearness(3.0, 2.4, 0.02))
+    assert "It is unlike the faces that the model knows: its distance to them is 3, and only 2 %" in text
+    assert "says less about it" in text
 
 
 def test_an_even_map_names_no_part(said):

@@ -12,7 +12,7 @@ from deepfake_detector.core.types import Report
 from deepfake_detector.pipeline import Detector
 from deepfake_detector.report.schema import from_json, json_schema
 
-MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2" + b"\x00" * 64
+PDF = b"%PDF-1.7 and so on"
 
 
 def send(http, *contents, headers=None, **fields):
@@ -66,7 +66,7 @@ def test_the_options_are_obeyed(http, portrait):
     [
         (b"", (422, "empty")),
         (b"hello", (415, "unsupported_format")),
-        (MP4, (415, "unsupported_format")),
+        (PDF, (415, "unsupported_format")),
         (b"\xff\xd8\xff\xe0 cut off", (422, "damaged")),
     ],
 )
@@ -76,8 +76,8 @@ def test_what_cannot_be_analysed_is_a_problem_with_a_code(http, content, expecte
     assert "0.jpg" in response.json()["detail"] or "the input" in response.json()["detail"]
 
 
-def test_a_video_is_refused_in_plain_words(http):
-    assert "looks like a video" in send(http, MP4).json()["detail"]
+def test_what_is_neither_picture_nor_video_is_refused_in_plain_words(http):
+    assert "it looks like a PDF document" in send(http, PDF).json()["detail"]
 
 
 def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(http):
@@ -228,7 +228,7 @@ def test_a_repetition_with_the_same_idempotency_key_is_not_analysed_again(http, 
         ("\u202egpj.exe", "\\u202egpj.exe"),
         ("x" * 400 + ".jpg", "x" * 255),
         ("<script>alert(1)<script>.jpg", "<script>alert(1)<script>.jpg"),
-        ("  ", "picture without a name"),
+        ("  ", "file without a name"),
     ],
 )
 def test_a_files_name_is_shown_and_never_used(http, server, png, name, shown):

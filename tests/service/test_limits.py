@@ -50,7 +50,7 @@ def test_one_keys_quota_is_not_anothers(make_app, png):
 
 
 def test_a_file_and_a_request_have_a_largest_size(make_app, png):
-    app = make_app(max_upload_mb=1, max_request_mb=3)
+    app = make_app(max_upload_mb=1, max_request_mb=3, max_video_mb=1)
     large = png + bytes(MEGABYTE)
     assert code(app.put(large)) == (413, "too_large")
     states = [one["state"] for one in app.put(png, large).json()["analyses"]]
@@ -60,7 +60,7 @@ def test_a_file_and_a_request_have_a_largest_size(make_app, png):
 
 
 def test_the_size_of_a_request_is_counted_and_not_believed(make_app, png):
-    app = make_app(max_request_mb=1)
+    app = make_app(max_request_mb=1, max_video_mb=1)
 
     async def endless():
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'

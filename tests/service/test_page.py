@@ -172,11 +172,40 @@ def test_without_a_heat_map_none_is_promised(page, photo):
     expect(card.locator("input[type=range]")).to_have_count(0)
 
 
+def test_a_video_is_followed_and_shown_with_its_timeline(page, film, tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film)
+
+    def halfway(route):
+        link = route.request.url.removesuffix("/events")
+        answer = page.request.get(link).json() | {"state": "running", "progress": 0.43, "seconds_left": 75.2}
+        route.fulfill(content_type="text/event-stream", body=f"event: progress\ndata: {json.dumps(answer)}\n\n")
+
+    page.route(re.compile("/events$"), halfway, times=1)
+    upload(page, path)
+    expect(page.locator(".busy label")).to_have_text("43 % done, about 1:15 left")
+    card = cards(page, 1).first
+    expect(card.locator(".curve .line")).to_have_count(1)
+    expect(card.locator("svg .box")).to_have_count(1)
+    slider = card.get_by_label("Frame")
+    shown = card.locator(".stack img")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(shown).to_have_attribute("src", re.compile("/frames/50.jpg$|/frames/0.jpg$"))
+    page.keyboard.press("End")
+    expect(card.locator("figcaption")).to_contain_text("0:01.1 of 0:01.2")
+    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+    card.locator(".curve").click(position={"x": 2, "y": 10})
+    expect(card.locator("figcaption")).to_contain_text("0:00.0 of")
+    expect(card.locator("tbody")).to_contain_text("seen in 12 frames")
+    assert violations(page) == []
+
+
 def test_a_wrong_file_is_refused_in_words(page, tmp_path):
     text = tmp_path / "letter.jpg"
     text.write_text("Dear Sir or Madam")
     upload(page, text)
-    expect(page.get_by_role("alert")).to_contain_text("letter.jpg is not a picture")
+    expect(page.get_by_role("alert")).to_contain_text("letter.jpg is not a picture or a video")
     expect(page.locator("#sending")).to_be_hidden()
     expect(page.locator("article")).to_have_count(0)
 

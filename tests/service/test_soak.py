@@ -23,6 +23,7 @@ from deepfake_detector.service.jobs.pool import Pool
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(6 * 3600)]
 
 FILES = 10_000
+VIDEO_EACH = 50
 CLIENTS, SECONDS = 200, 120
 MOST_GROWTH = 150 * 1024 * 1024
 """Bytes that a worker may grow by after the first thousand files."""
@@ -64,7 +65,7 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_mutated_files_crash_hang_and_leak_nothing(tiny_bundle, tmp_path, seeds, note):
+def test_mutated_files_crash_hang_and_leak_nothing(tiny_bundle, tmp_path, seeds, film, note):
     rng = np.random.default_rng(0)
     setup = Setup(str(tiny_bundle), 10**8, 10**7, 10**4, 1024**3)
     file = tmp_path / "file"
@@ -76,9 +77,10 @@ def test_mutated_files_crash_hang_and_leak_nothing(tiny_bundle, tmp_path, seeds,
         ends, size, slowest = Counter(), 0, 0.0
         try:
             for number in range(FILES):
-                file.write_bytes(mutated(seeds[number % len(seeds)], rng))
+                video = number % VIDEO_EACH == 0
+                file.write_bytes(mutated(film if video else seeds[number % len(seeds)], rng))
                 start = time.monotonic()
-                result = await pool.do(Task("analyse", str(file)), 60.0)
+                result = await pool.do(Task("analyse", str(file), video=video), 60.0)
                 slowest = max(slowest, time.monotonic() - start)
                 ends[result.code or result.verdict] += 1
                 size = resident(worker.process.pid) if number == FILES // 10 else size

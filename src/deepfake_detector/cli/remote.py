@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from deepfake_detector.core.errors import InputError, ServiceError
 from deepfake_detector.core.settings import AnalysisSettings
-from deepfake_detector.core.types import ModelInfo, Outcome
+from deepfake_detector.core.types import ModelInfo
+from deepfake_detector.core.video import AnyOutcome
 from deepfake_detector.media.image import ImageSource
 from deepfake_detector.scoring.calibration import p_fake, threshold_logit
 from deepfake_detector.scoring.card import Card
@@ -34,7 +35,7 @@ class RemoteDetector:
         except (ValidationError, KeyError, TypeError) as error:
             raise ServiceError("the service says of its model what this version does not understand") from error
 
-    def analyze_many(self, sources: Iterable[ImageSource]) -> Iterator[Outcome]:
+    def analyze_many(self, sources: Iterable[ImageSource]) -> Iterator[AnyOutcome]:
         """One outcome for each source (paths and bytes), in order."""
         return self._client.analyze_many(_sendable(source) for source in sources)
 

@@ -73,15 +73,28 @@ class Reencoding:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearness:
+    """How far a face is from those that the model knows: ``distance`` is about 1 for one of them.
+
+    A share ``beyond`` (0–1) of the known faces lies farther away than ``limit``.
+    """
+
+    distance: float
+    limit: float
+    beyond: float
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """What can be said of one face beside its score.
 
     ``parts`` is empty where no face mesh fits, or where nothing in the map speaks for fake; ``reencodings`` say how
-    the score moves under changes that make no picture fake.
+    the score moves under changes that make no picture fake; ``nearness`` is None where the model cannot tell it.
     """
 
     parts: tuple[PartShare, ...] = ()
     reencodings: tuple[Reencoding, ...] = ()
+    nearness: Nearness | None = None
 
 
 class CautionName(StrEnum):

@@ -99,6 +99,15 @@ class VideoReader:
         if number == 0:
             raise NoFramesError(f"not one frame of {self._name} can be decoded; get the file again")
 
+    def frame_at(self, seconds: float) -> VideoFrame:
+        """The frame that is shown at a time, or the last one. Raises DecodeTimeoutError, or NoFramesError."""
+        with self.walk() as walk:
+            step = next(at_times(walk, iter([seconds])), None)
+            pixels = None if step is None else self.pixels(step, walk)
+        if step is None or pixels is None:
+            raise NoFramesError(f"no frame of {self._name} can be decoded at {seconds:.2f} seconds; look at another")
+        return VideoFrame(0, step.time, pixels, step.scene)
+
     def cuts(self) -> tuple[float, ...]:
         """The times in seconds at which a new scene begins; decodes the whole video."""
         with self.walk() as walk:

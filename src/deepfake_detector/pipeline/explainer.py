@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from deepfake_detector.core.explanation import Caution, Explanation, Heatmap, MapMethod, Reencoding
+from deepfake_detector.core.explanation import Caution, Explanation, Heatmap, MapMethod, Nearness, Reencoding
 from deepfake_detector.core.provenance import Provenance
 from deepfake_detector.core.settings import AnalysisSettings
 from deepfake_detector.core.types import CropMode, DetectedFace, Face, FloatArray, ImageArray, Scores
@@ -101,9 +101,16 @@ class Explainer:
                 own = prepared.labels[index]
                 parts = () if own is None else part_shares(maps[index], own)
                 ways = zip(LIGHT, moved[index], strict=True)
-                explanation = Explanation(parts, tuple(Reencoding(name, float(p)) for name, p in ways))
+                reencodings = tuple(Reencoding(name, float(p)) for name, p in ways)
+                explanation = Explanation(parts, reencodings, self._nearness(scores, index))
             explained.append(replace(face, heatmap=heatmap, explanation=explanation))
         return tuple(explained)
+
+    def _nearness(self, scores: Scores, index: int) -> Nearness | None:
+        far = self._scorer.bundle.card.doubts.far
+        if far is None or scores.distance is None or not np.isfinite(scores.distance[index]):
+            return None
+        return Nearness(float(scores.distance[index]), far.limit, far.beyond)
 
     def _maps(self, crops: Crops, scores: Scores) -> tuple[MapMethod, FloatArray]:
         if self._maker is not None:

@@ -13,6 +13,7 @@ from deepfake_detector.core.explanation import (
     FacePart,
     Heatmap,
     MapMethod,
+    Nearness,
     PartShare,
     Reencoding,
 )
@@ -64,6 +65,14 @@ class ReencodingRecord(Part):
     p_fake: Share
 
 
+class NearnessRecord(Part):
+    """How far a face is from those that the model knows."""
+
+    distance: float = Field(ge=0.0, description="About 1 for a known face.")
+    limit: float = Field(gt=0.0)
+    beyond: Share = Field(description="The share of known faces that lie farther away than `limit`.")
+
+
 class ExplanationRecord(Part):
     """What can be said of a face beside its score."""
 
@@ -71,6 +80,7 @@ class ExplanationRecord(Part):
         description="Empty where no face mesh fits, or nothing in the map speaks for fake."
     )
     reencodings: tuple[ReencodingRecord, ...]
+    nearness: NearnessRecord | None = Field(default=None, description="Null where the model cannot tell it.")
 
     @classmethod
     def of(cls, value: Explanation | None) -> Self | None:
@@ -147,7 +157,8 @@ def explanation(record: ExplanationRecord | None) -> Explanation | None:
     if record is None:
         return None
     parts = tuple(PartShare(**dict(part)) for part in record.parts)
-    return Explanation(parts, tuple(Reencoding(**dict(way)) for way in record.reencodings))
+    nearness = None if record.nearness is None else Nearness(**dict(record.nearness))
+    return Explanation(parts, tuple(Reencoding(**dict(way)) for way in record.reencodings), nearness)
 
 
 def caution(record: CautionRecord) -> Caution:

@@ -77,7 +77,9 @@ def face_words(face: Face, decision: Decision) -> tuple[str, ...]:
     """What can be said of one face beside its score; empty where no explanation was asked for."""
     if face.heatmap is None:
         return ()
-    return tuple(said for said in (where_sentence(face), stability_sentence(face, decision)) if said)
+    return tuple(
+        said for said in (where_sentence(face), stability_sentence(face, decision), nearness_sentence(face)) if said
+    )
 
 
 def where_sentence(face: Face) -> str:
@@ -124,6 +126,23 @@ def stability_sentence(face: Face, decision: Decision) -> str:
         return f"{text} The verdict stays."
     changes = [f"{VERDICT_WORDS[_verdict(way, decision)]} with {way.name}" for way in other]
     return f"{text} The verdict does not hold: {_listed(changes)}."
+
+
+def nearness_sentence(face: Face) -> str:
+    """How near the face is to those that the model knows; "" where it cannot tell."""
+    near = face.explanation.nearness if face.explanation else None
+    if near is None:
+        return ""
+    share = percent(near.beyond)
+    if near.distance > near.limit:
+        return (
+            f"It is unlike the faces that the model knows: its distance to them is {near.distance:.2g}, and only "
+            f"{share} of these lie beyond {near.limit:.2g}. The score says less about it."
+        )
+    return (
+        f"It is not unlike the faces that the model knows: its distance to them is {near.distance:.2g}; {share} of "
+        f"these lie beyond {near.limit:.2g}."
+    )
 
 
 def caution_sentences(report: Report) -> tuple[str, ...]:

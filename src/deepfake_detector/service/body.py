@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deepfake_detector.service.problems import Problem
-from deepfake_detector.service.settings import MEGABYTE, ServiceSettings
+from deepfake_detector.service.settings import ServiceSettings
 
 UPLOAD_PATH = "/v1/analyses"
 SMALL = 64 * 1024
@@ -25,7 +25,7 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         self._app = app
-        self._most = settings.max_request_mb * MEGABYTE
+        self._most = settings.request_bytes
         self._idle = settings.idle_timeout
         self._in_all = settings.upload_timeout
 

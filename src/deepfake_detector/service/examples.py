@@ -18,6 +18,8 @@ def _summary(state: str) -> dict[str, Any]:
         "batch": _BATCH,
         "state": state,
         "progress": 1.0 if done else 0.0,
+        "seconds_left": None,
+        "video": False,
         "created": "2026-03-01T12:00:00Z",
         "started": "2026-03-01T12:00:00.004Z" if done else None,
         "finished": "2026-03-01T12:00:00.092Z" if done else None,
@@ -34,6 +36,7 @@ def _summary(state: str) -> dict[str, Any]:
             "case": f"{place}/case.json" if done else None,
             "forensic": f"{place}/forensic.html" if done else None,
             "preview": f"{place}/preview.jpg" if done else None,
+            "frames": None,
             "heatmaps": [None] if done else [],
         },
     }

@@ -91,7 +91,7 @@ def _row(owner: str, batch: str, position: int, uploads: Uploads) -> Analysis:
         prior=options.prior,
         all_faces=options.all_faces,
         explain=options.explain,
-        video=False,
+        video=upload.video,
     )
     if upload.error is not None:
         row.state, row.progress, row.finished, row.stored = State.FAILED.value, 1.0, row.created, 0

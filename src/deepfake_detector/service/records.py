@@ -9,16 +9,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from deepfake_detector.core.types import OperatingPoint, Report, Verdict
+from deepfake_detector.core.types import Failure, OperatingPoint, Report, Verdict
+from deepfake_detector.core.video import VideoReport
 from deepfake_detector.report.schema import AnalysedRecord, from_record
-from deepfake_detector.report.text import (
-    VERDICT_WORDS,
-    encodable,
-    face_reasons,
-    percent,
-    sentence,
-    threshold_sentence,
-)
+from deepfake_detector.report.text import VERDICT_WORDS, encodable, face_reasons, percent
+from deepfake_detector.report.video_schema import VideoRecord
+from deepfake_detector.report.video_text import answer_sentence, answer_threshold, person_reasons, person_sentence
 from deepfake_detector.report.words import MAP_WORDS, caution_sentences, face_words, provenance_sentences
 from deepfake_detector.service.db.tables import SECOND, Analysis, State
 
@@ -82,6 +78,7 @@ class LinksOut(BaseModel):
     case: str | None
     forensic: str | None
     preview: str | None
+    frames: str | None = Field(description="Of a video: put a time in the place of `{milliseconds}`.")
     heatmaps: tuple[str | None, ...] = Field(default=(), description="One for each face of the report, or null.")
 
 
@@ -92,6 +89,8 @@ class AnalysisSummary(BaseModel):
     batch: str = Field(description="What came in one request has the same one.")
     state: State
     progress: Share
+    seconds_left: float | None = Field(description="About how long a video that runs will still take.")
+    video: bool
     created: datetime
     started: datetime | None
     finished: datetime | None
@@ -106,7 +105,7 @@ class AnalysisSummary(BaseModel):
 class AnalysisOut(AnalysisSummary):
     """An analysis with its report."""
 
-    report: AnalysedRecord | None
+    report: VideoRecord | AnalysedRecord | None
     text: TextOut | None = Field(description="The report in plain words.")
 
 
@@ -131,21 +130,23 @@ def summary(row: Analysis) -> AnalysisSummary:
 
 def whole(row: Analysis) -> AnalysisOut:
     """A row of the table with its report."""
-    report = None if row.report is None else _reports().validate_json(row.report)
+    report = None if row.report is None else _reports(row.video).validate_json(row.report)
     outcome = None if report is None else from_record(report)
-    text = _text(outcome) if isinstance(outcome, Report) else None
+    text = None if outcome is None or isinstance(outcome, Failure) else _text(outcome)
     return AnalysisOut(**_common(row), links=_links(row, heatmaps(row)), report=report, text=text)
 
 
 def heatmaps(row: Analysis) -> tuple[bool, ...]:
-    """For each face of the report, whether it has a heat map."""
+    """For each face of a picture's report, whether it has a heat map; those of a video are inside its report."""
+    if row.video:
+        return ()
     faces = [] if row.report is None else json.loads(row.report)["faces"]
     return tuple(face.get("heatmap") is not None for face in faces)
 
 
 @cache
-def _reports() -> TypeAdapter[AnalysedRecord]:
-    return TypeAdapter(AnalysedRecord)
+def _reports(video: bool) -> TypeAdapter[AnalysedRecord | VideoRecord]:
+    return TypeAdapter(VideoRecord if video else AnalysedRecord)
 
 
 def _common(row: Analysis) -> dict[str, Any]:
@@ -155,6 +156,8 @@ def _common(row: Analysis) -> dict[str, Any]:
         "batch": row.batch,
         "state": State(row.state),
         "progress": row.progress,
+        "seconds_left": row.seconds_left,
+        "video": row.video,
         "created": _time(row.created),
         "started": _time(row.started),
         "finished": _time(row.finished),
@@ -183,30 +186,42 @@ def _links(row: Analysis, maps: tuple[bool, ...]) -> LinksOut:
         events=f"{place}/events",
         batch=f"/v1/batches/{row.batch}",
         report=f"{place}/report.html" if shown else None,
-        case=f"{place}/case.json" if row.state == State.DONE else None,
-        forensic=f"{place}/forensic.html" if shown else None,
+        case=f"{place}/case.json" if row.state == State.DONE and not row.video else None,
+        forensic=f"{place}/forensic.html" if shown and not row.video else None,
         preview=f"{place}/preview.jpg" if shown else None,
+        frames=f"{place}/frames/{{milliseconds}}.jpg" if shown and row.video else None,
         heatmaps=tuple(f"{place}/heatmaps/{n}.png" if there else None for n, there in enumerate(maps, 1)),
     )
 
 
-def _text(report: Report) -> TextOut:
-    judged = report.p_fake is not None
+def _text(report: Report | VideoReport) -> TextOut:
+    maps = [face.heatmap for face in report.faces if face.heatmap is not None]
+    picture = report if isinstance(report, Report) else None
     return TextOut(
         verdict=VERDICT_WORDS[report.verdict],
         probability=percent(report.p_fake) if report.p_fake is not None else None,
-        sentence=sentence(report),
-        threshold=threshold_sentence(report.decision) if judged else "",
-        faces=tuple(
-            FaceText(
-                verdict=VERDICT_WORDS[face.verdict],
-                probability=percent(face.p_fake),
-                notes=(*(() if face.kind is None else (face.kind.value,)), *face_reasons(face)),
-                reasons=face_words(face, report.decision),
-            )
-            for face in report.faces
-        ),
-        map=next((MAP_WORDS[face.heatmap.method] for face in report.faces if face.heatmap is not None), None),
-        cautions=caution_sentences(report),
-        provenance=tuple(encodable(said) for said in provenance_sentences(report.provenance)),
+        sentence=answer_sentence(report),
+        threshold=answer_threshold(report) if report.p_fake is not None else "",
+        faces=_faces(report),
+        map=MAP_WORDS[maps[0].method] if maps else None,
+        cautions=() if picture is None else caution_sentences(picture),
+        provenance=() if picture is None else tuple(map(encodable, provenance_sentences(picture.provenance))),
+    )
+
+
+def _faces(report: Report | VideoReport) -> tuple[FaceText, ...]:
+    """The faces of a picture, or the persons of a video."""
+    notes = (
+        [face_reasons(face) for face in report.faces]
+        if isinstance(report, Report)
+        else [(*person_reasons(person), person_sentence(person)) for person in report.persons]
+    )
+    return tuple(
+        FaceText(
+            verdict=VERDICT_WORDS[face.verdict],
+            probability=percent(face.p_fake),
+            notes=(*(() if face.kind is None else (face.kind.value,)), *said),
+            reasons=face_words(face, report.decision),
+        )
+        for face, said in zip(report.faces, notes, strict=True)
     )

@@ -50,11 +50,7 @@ def assemble(settings: ServiceSettings) -> Services:
     folder = Folder(settings.folder)
     database = Database(settings.database)
     queue = Queue(database, settings.lease, settings.attempts)
-    limits = settings.limits
-    anchors = None if settings.trust_anchors is None else str(settings.trust_anchors)
-    memory = settings.worker_memory_mb * MEGABYTE
-    setup = Setup(settings.model, limits.max_bytes, limits.max_pixels, limits.max_side, memory, anchors)
-    pool = Pool(setup, settings.workers)
+    pool = Pool(_setup(settings), settings.workers)
     services = Services(
         settings=settings,
         bundle=load_bundle(settings.model),
@@ -71,6 +67,21 @@ def assemble(settings: ServiceSettings) -> Services:
     )
     services.runner.on_end = services.telemetry.count_end
     return services
+
+
+def _setup(settings: ServiceSettings) -> Setup:
+    limits, videos = settings.limits, settings.video_limits
+    return Setup(
+        settings.model,
+        limits.max_bytes,
+        limits.max_pixels,
+        limits.max_side,
+        settings.worker_memory_mb * MEGABYTE,
+        None if settings.trust_anchors is None else str(settings.trust_anchors),
+        videos.max_bytes,
+        videos.max_seconds,
+        videos.max_decode_seconds,
+    )
 
 
 @asynccontextmanager

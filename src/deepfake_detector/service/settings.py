@@ -12,7 +12,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from deepfake_detector.core.errors import ConfigError
-from deepfake_detector.core.settings import Limits
+from deepfake_detector.core.settings import Limits, VideoLimits
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 MEGABYTE = 1024 * 1024
@@ -69,11 +69,13 @@ class ServiceSettings(BaseSettings):
     lease: Seconds = 30.0
 
     max_upload_mb: Count = 64
+    max_video_mb: Count = 512
+    max_video_minutes: float = Field(default=60.0, gt=0.0)
     max_request_mb: Count = 256
     max_files: Count = 64
     max_pixels: Count = 50_000_000
     max_side: Count = 16_384
-    upload_timeout: Seconds = 120.0
+    upload_timeout: Seconds = 600.0
     idle_timeout: Seconds = 15.0
     disk_quota_mb: Count = 10_240
     key_quota_mb: Count = 2_048
@@ -153,6 +155,17 @@ class ServiceSettings(BaseSettings):
     def limits(self) -> Limits:
         """The limits of one picture."""
         return Limits(self.max_upload_mb * MEGABYTE, self.max_pixels, self.max_side)
+
+    @property
+    def video_limits(self) -> VideoLimits:
+        """The limits of one video; one thread decodes, because each worker has one."""
+        seconds = self.max_video_minutes * 60.0
+        return VideoLimits(self.max_video_mb * MEGABYTE, seconds, max_decode_seconds=self.video_timeout, threads=1)
+
+    @property
+    def request_bytes(self) -> int:
+        """How much one request may send: pictures in all, or one video and its form."""
+        return max(self.max_request_mb, self.max_video_mb + 1) * MEGABYTE
 
 
 def load_settings(**given: object) -> ServiceSettings:

@@ -16,7 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from deepfake_detector.core.types import SHIPPED_POINTS, OperatingPoint
-from deepfake_detector.media.formats import FORMATS_IN_WORDS, describe, sniff
+from deepfake_detector.media.formats import FORMATS_IN_WORDS, VIDEOS_IN_WORDS, describe, is_video, sniff
 from deepfake_detector.report.text import encodable, printable
 from deepfake_detector.service.problems import Problem
 from deepfake_detector.service.settings import ServiceSettings
@@ -25,7 +25,7 @@ FILE_FIELD = "file"
 MOST_FIELDS = 16
 FIELD_BYTES = 4096
 NAME_LENGTH = 255
-NO_NAME = "picture without a name"
+NO_NAME = "file without a name"
 HEAD = 4096
 """Bytes that tell the format."""
 
@@ -56,6 +56,7 @@ class Upload:
     sha256: str
     size: int
     content: BinaryIO
+    video: bool
     error: tuple[str, str] | None
 
 
@@ -116,19 +117,21 @@ def _upload(part: UploadFile, settings: ServiceSettings) -> Upload:
     head = content.read(HEAD)
     content.seek(0)
     name = display_name(part.filename or "")
-    return Upload(name, digest, size, content, _wrong_with(name, head, size, settings))
+    video = is_video(head)
+    return Upload(name, digest, size, content, video, _wrong_with(name, head, size, settings))
 
 
 def _wrong_with(name: str, head: bytes, size: int, settings: ServiceSettings) -> tuple[str, str] | None:
-    most = settings.limits.max_bytes
+    video = is_video(head)
+    most = settings.video_limits.max_bytes if video else settings.limits.max_bytes
     if size > most:
         return "too_large", f"{name} has {size} bytes; the limit is {most}: send a smaller file"
     if not head:
         return "empty", f"{name} is empty (0 bytes); get the file again from where it came from"
-    if sniff(head) is None:
+    if not video and sniff(head) is None:
         return "unsupported_format", (
-            f"{name} is not a picture of a format that is opened here (it looks like {describe(head)}); "
-            f"give one of {FORMATS_IN_WORDS}"
+            f"{name} is not a picture or a video of a format that is opened here (it looks like {describe(head)}); "
+            f"give one of {FORMATS_IN_WORDS}, or a video in {VIDEOS_IN_WORDS}"
         )
     return None
 

@@ -19,7 +19,7 @@ HEADER = struct.Struct(">II")
 MOST_JSON = 16 * 1024 * 1024
 MOST_PAYLOAD = 64 * 1024 * 1024
 
-Work = Literal["analyse", "preview", "report", "forensic", "heatmap"]
+Work = Literal["analyse", "preview", "report", "forensic", "heatmap", "frame"]
 
 
 class FrameError(Exception):
@@ -31,7 +31,8 @@ class Task:
     """What a worker is to do with a file: its path, and the options of the analysis.
 
     ``answer`` is the JSON of the report for the tasks that show one, ``made`` when it was made (seconds since 1970);
-    ``name`` is what the file was called by its owner, for display; ``face`` counts from 0.
+    ``name`` is what the file was called by its owner, for display; ``face`` counts from 0; ``time`` of a frame is in
+    seconds.
     """
 
     work: Work
@@ -45,13 +46,15 @@ class Task:
     answer: str | None = None
     made: float = 0.0
     face: int = 0
+    time: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What a worker is told when it starts: the model, the limits of a picture, the bytes of memory it may have.
 
-    ``anchors`` is the file with the certificates that make the signer of a manifest trusted.
+    ``anchors`` is the file with the certificates that make the signer of a manifest trusted; ``video_seconds`` is how
+    long a video may be, ``video_timeout`` how many seconds may go into decoding one.
     """
 
     model: str | None
@@ -60,6 +63,9 @@ class Setup:
     max_side: int
     memory: int
     anchors: str | None = None
+    video_bytes: int = 512 * 1024 * 1024
+    video_seconds: float = 3600.0
+    video_timeout: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,8 @@ class Result:
 
 def command(task: Task) -> str:
     """What to type to get the same answer from the file, with the model that is shipped."""
-    words = ["deepfake", "explain", task.name, "--output", "case", "--operating-point", task.operating_point]
+    what = ["detect", task.name, "--html", "report.html"] if task.video else ["explain", task.name, "--output", "case"]
+    words = ["deepfake", *what, "--operating-point", task.operating_point]
     words += [] if task.prior == 0.5 else ["--prior", f"{task.prior:g}"]
     words += ["--all-faces"] if task.all_faces else []
     return shlex.join(words)

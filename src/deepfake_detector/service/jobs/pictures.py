@@ -12,12 +12,14 @@ import numpy as np
 from PIL import Image
 
 from deepfake_detector.core.errors import ConfigError, InputError
-from deepfake_detector.core.settings import Limits
-from deepfake_detector.core.types import ImageArray, Report
+from deepfake_detector.core.settings import Limits, VideoLimits
+from deepfake_detector.core.types import Failure, ImageArray, Report
+from deepfake_detector.core.video import VideoReport
 from deepfake_detector.explain.forensic import views
 from deepfake_detector.explain.overlay import close_ups, layer, scaled
 from deepfake_detector.media.image import load_image
 from deepfake_detector.media.metadata import read_metadata
+from deepfake_detector.media.video import open_video
 from deepfake_detector.report.forensic import forensic_page
 from deepfake_detector.report.html import HtmlReport
 from deepfake_detector.report.picture_view import CLOSE_UP_SIDE
@@ -35,19 +37,36 @@ def preview(data: bytes, limits: Limits) -> bytes:
 
     Raises InputError or MissingExtraError.
     """
-    buffer = io.BytesIO()
-    Image.fromarray(_shown(load_image(data, limits).pixels)).save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
+    return _jpeg(load_image(data, limits).pixels)
 
 
-def report_page(task: Task, data: bytes, limits: Limits, card: Card) -> bytes:
+def still(task: Task) -> bytes:
+    """The frame of a video that its answer shows. Raises InputError if it has none."""
+    found = _answer(task)
+    if isinstance(found, Report) or found.still is None:
+        raise InputError("the answer of this video shows no frame")
+    return found.still.picture
+
+
+def frame(task: Task, limits: VideoLimits) -> bytes:
+    """What a video shows at a time, upright, as a JPEG of at most ``PREVIEW_SIDE`` pixels a side.
+
+    Raises InputError or MissingExtraError.
+    """
+    with open_video(task.file, limits) as video:
+        return _jpeg(video.frame_at(task.time).pixels)
+
+
+def report_page(task: Task, limits: Limits, card: Card) -> bytes:
     """The self-contained HTML report of an answer. Raises InputError or MissingExtraError."""
-    report = _report(task)
-    pixels = load_image(data, limits).pixels
+    report, pixels, shown = _answer(task), None, []
+    if isinstance(report, Report):  # that of a video has its pictures inside
+        pixels = load_image(Path(task.file).read_bytes(), limits).pixels
+        shown = close_ups(report.faces, pixels, CLOSE_UP_SIDE)
     with tempfile.TemporaryDirectory(prefix="deepfake-report-") as folder:
         target = Path(folder) / "report.html"
         page = HtmlReport(target, model_summary(card), 1, datetime.fromtimestamp(task.made, UTC), command(task))
-        page.add(report, pixels, close_ups(report.faces, pixels, CLOSE_UP_SIDE))
+        page.add(report, pixels, shown)
         page.close()
         return target.read_bytes()
 
@@ -80,12 +99,25 @@ def heatmap(task: Task, data: bytes, limits: Limits) -> bytes:
     return buffer.getvalue()
 
 
+def _jpeg(pixels: ImageArray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(_shown(pixels)).save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
 def _report(task: Task) -> Report:
+    found = _answer(task)
+    if not isinstance(found, Report):
+        raise InputError("this is made of pictures only; the analysis is of a video")
+    return found
+
+
+def _answer(task: Task) -> Report | VideoReport:
     try:
         found = from_json(task.answer or "")
     except ConfigError as error:
         raise InputError("the answer cannot be read") from error
-    assert isinstance(found, Report)  # only an analysis that is done has an answer
+    assert not isinstance(found, Failure)  # only an analysis that is done has an answer
     return found
 
 

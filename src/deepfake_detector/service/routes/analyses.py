@@ -32,7 +32,8 @@ _ASYNC = re.compile(r"(?:^|,|;)\s*respond-async\b", re.IGNORECASE)
 _WAIT = re.compile(r"(?:^|,|;)\s*wait\s*=\s*(\d{1,6})", re.IGNORECASE)
 _CREATE_PROBLEMS = (
     "bad_request", "unauthorized", "forbidden", "upload_too_slow", "cancelled", "too_large", "too_many_files",
-    "unsupported_format", "missing_extra", "invalid", "empty", "damaged", "input_error", "timeout", "analysis_crashed",
+    "unsupported_format", "unsupported_codec", "missing_extra", "invalid", "empty", "damaged", "no_video", "no_frames",
+    "input_error", "timeout", "decode_timeout", "analysis_crashed",
     "idempotency_mismatch", "rate_limited", "queue_full", "quota_exceeded",
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -63,7 +64,7 @@ async def report(name: AnalysisId, caller: Reader, services: ServicesHere, downl
 )
 async def case(name: AnalysisId, caller: Reader, services: ServicesHere) -> Response:
     """The answer with all sentences of the report, the model's terms and limits, and the command that repeats it."""
-    row = await _done(services, caller, name)
+    row = _of_a_picture(await _done(services, caller, name))
     outcome = from_json(row.report or "")
     assert isinstance(outcome, Report)  # what is done has a report
     task = task_for(row, services.folder, "report")
@@ -81,7 +82,7 @@ async def case(name: AnalysisId, caller: Reader, services: ServicesHere) -> Resp
 )
 async def forensic(name: AnalysisId, caller: Reader, services: ServicesHere) -> Response:
     """Error level, noise residual, spectrum, quantisation tables: views, and no verdicts."""
-    return _page(await _draw(services, await _done(services, caller, name), "forensic"))
+    return _page(await _draw(services, _of_a_picture(await _done(services, caller, name)), "forensic"))
 
 
 @router.get(
@@ -114,6 +115,25 @@ async def heatmap(
     if number > len(there) or not there[number - 1]:
         raise Problem("no_heatmap", f"the report has no heat map of face {number}")
     return Response(await _draw(services, row, "heatmap", number - 1), 200, _CACHED, "image/png")
+
+
+@router.get(
+    "/frames/{milliseconds}.jpg",
+    summary="A frame of a video",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, **responses(*_PROBLEMS)},
+)
+async def frame(
+    name: AnalysisId,
+    milliseconds: Annotated[int, PathParameter(ge=0, le=86_400_000, description="From the start of the video.")],
+    caller: Reader,
+    services: ServicesHere,
+) -> Response:
+    """What the video shows at a time, upright, drawn anew; the file itself is never sent to a browser."""
+    row = await _done(services, caller, name)
+    if not row.video:
+        raise Problem("not_found", "this is a picture, without frames; see its preview")
+    return Response(await _draw(services, row, "frame", time=milliseconds / 1000.0), 200, _CACHED, "image/jpeg")
 
 
 @router.get(
@@ -163,9 +183,15 @@ async def _done(services: Services, caller: Caller, name: str) -> Analysis:
     return row
 
 
-async def _draw(services: Services, row: Analysis, work: Work, face: int = 0) -> bytes:
+def _of_a_picture(row: Analysis) -> Analysis:
+    if row.video:
+        raise Problem("not_found", "this is made of pictures only; the analysis is of a video")
+    return row
+
+
+async def _draw(services: Services, row: Analysis, work: Work, face: int = 0, time: float = 0.0) -> bytes:
     """Have a worker draw something. Raises Problem."""
-    task = task_for(row, services.folder, work, face)
+    task = replace(task_for(row, services.folder, work, face), time=time)
     try:
         result = await services.pool.do(task, services.settings.analysis_timeout)
     except TaskTimeoutError:

@@ -43,6 +43,8 @@ def _page(settings: ServiceSettings) -> str:
     limits = {
         "files": settings.max_files,
         "bytes": settings.limits.max_bytes,
+        "video_bytes": settings.video_limits.max_bytes,
+        "minutes": settings.max_video_minutes,
         "days": settings.retention_days,
     }
     environment = Environment(loader=FileSystemLoader(WEB), autoescape=True, undefined=StrictUndefined)

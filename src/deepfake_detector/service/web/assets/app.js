@@ -3,7 +3,7 @@
 import { call, follow, send, useToken } from "./api.js";
 import { refreshHistory, startHistory } from "./history.js";
 import { resultCard } from "./result.js";
-import { announce, el, fileSize, limits, say, showProblem } from "./words.js";
+import { announce, clockTime, el, fileSize, limits, percent, say, showProblem } from "./words.js";
 
 const LARGE = 8_000_000; // bytes from which a single picture is a job, so that a lost connection loses nothing
 const $ = (id) => document.getElementById(id);
@@ -12,7 +12,8 @@ let sending = false;
 
 async function start() {
   $("drop-note").textContent = say("drop_note", {
-    formats: say("formats"), files: limits.files, size: fileSize(limits.bytes), host: location.host, days: limits.days,
+    formats: say("formats"), files: limits.files, size: fileSize(limits.bytes), video: fileSize(limits.video_bytes), minutes: limits.minutes,
+    host: location.host, days: limits.days,
   });
   $("login").addEventListener("submit", logIn);
   takeFiles();
@@ -83,10 +84,16 @@ function takeFiles() {
   });
 }
 
+// Only to say early what is too large; the service looks at the content.
+function isVideo(file) {
+  return file.type.startsWith("video/") || /\.(mp4|m4v|mov|mkv|webm|avi|3gp)$/i.test(file.name);
+}
+
 function refusal(files) {
   if (files.length > limits.files) return say("too_many", { n: files.length, most: limits.files });
-  const big = files.find((file) => file.size > limits.bytes);
-  return big ? say("too_big", { name: big.name, size: fileSize(big.size), most: fileSize(limits.bytes) }) : null;
+  const most = (file) => (isVideo(file) ? limits.video_bytes : limits.bytes);
+  const big = files.find((file) => file.size > most(file));
+  return big ? say("too_big", { name: big.name, size: fileSize(big.size), most: fileSize(most(big)) }) : null;
 }
 
 async function upload(files) {
@@ -155,7 +162,9 @@ function progressOf(analysis) {
   const bar = $(`p-${analysis.id}`);
   if (!bar) return;
   const running = analysis.state === "running";
-  bar.closest(".busy").querySelector("label").textContent = say(running ? "analysing" : "waiting");
+  const left = analysis.seconds_left;
+  const words = left === null ? say(running ? "analysing" : "waiting") : say("time_left", { p: percent(analysis.progress), left: clockTime(left).slice(0, -2) });
+  bar.closest(".busy").querySelector("label").textContent = words;
   if (running && analysis.progress === 0) bar.removeAttribute("value");
   else bar.value = analysis.progress;
 }

@@ -1,6 +1,7 @@
 // One analysis as a card: the picture with its faces, the verdict in plain words, and how it came about.
 
-import { announce, el, fileSize, percent, say } from "./words.js";
+import { videoView } from "./video.js";
+import { announce, clockTime, el, fileSize, percent, say } from "./words.js";
 
 const ICONS = {
   fake: [["path", { d: "M22 3 42 39H2Z" }], ["path", { d: "M22 17v9M22 32.5v.1" }]],
@@ -22,7 +23,8 @@ export function resultCard(analysis, onDelete) {
   if (analysis.report === null) {
     card.append(el("div", { class: "facts alone" }, noReport(analysis), actions(analysis, onDelete)));
   } else {
-    card.append(picture(analysis), facts(analysis, onDelete));
+    const { frame, timeline } = analysis.video ? video(analysis) : { frame: picture(analysis), timeline: null };
+    card.append(frame, facts(analysis, onDelete), el("div", { class: "reasons" }, timeline, reasons(analysis)));
   }
   return card;
 }
@@ -47,7 +49,7 @@ function facts(analysis, onDelete) {
     verdict(report.verdict, say(`headline_${report.verdict}`), text.sentence),
     el("p", {}, say(`meaning_${report.verdict}`)),
     report.p_fake === null ? null : scale(report),
-    report.faces.length ? faceTable(report, text) : null,
+    text.faces.length ? faceTable(analysis) : null,
     listOf("warnings", [...report.warnings, ...text.cautions], "warnings"),
     provenance(text.provenance),
     details(analysis),
@@ -68,15 +70,16 @@ function scale(report) {
     el("ul", { class: "legend" }, ...["real", "uncertain", "fake"].map((kind) => el("li", { class: kind }, say(`scale_${kind}`, values)))));
 }
 
-function faceTable(report, text) {
-  const head = ["face", "verdict", "chance", "note"].map((word) => el("th", { scope: "col" }, say(word)));
+function faceTable({ report, text, video }) {
+  const who = video ? "persons" : "faces";
+  const head = [video ? "person" : "face", "verdict", "chance", "note"].map((word) => el("th", { scope: "col" }, say(word)));
   const rows = text.faces.map((face, at) => el("tr", {},
     el("th", { scope: "row", class: "number" }, String(at + 1)),
     el("td", {}, el("span", { class: `pill ${report.faces[at].verdict}` }, face.verdict)),
     el("td", { class: "number" }, face.probability),
     el("td", {}, face.notes.join("; "))));
-  return el("div", { class: "scroll", role: "region", "aria-label": say("faces"), tabindex: "0" },
-    el("table", {}, el("caption", {}, say("faces")), el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)));
+  return el("div", { class: "scroll", role: "region", "aria-label": say(who), tabindex: "0" },
+    el("table", {}, el("caption", {}, say(who)), el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)));
 }
 
 function listOf(title, texts, kind = "plain", note = null) {
@@ -91,13 +94,13 @@ function provenance(texts) {
 
 // Where the score comes from, face by face.
 function reasons(analysis) {
-  const { report, text } = analysis;
+  const { text } = analysis;
   const told = text.faces.map((face, at) => [face.reasons, at]).filter(([said]) => said.length);
   if (!told.length) return null;
-  const many = report.faces.length > 1;
+  const many = text.faces.length > 1;
   return el("div", {}, el("h4", {}, say("reasons")),
     ...told.flatMap(([said, at]) => [
-      many ? el("h5", {}, say("face_number", { n: at + 1 })) : null,
+      many ? el("h5", {}, say(analysis.video ? "person_number" : "face_number", { n: at + 1 })) : null,
       el("ul", { class: "plain small" }, ...said.map((words) => el("li", {}, words)))]),
     text.map && el("p", { class: "small soft" }, `${text.map}.`));
 }
@@ -105,9 +108,10 @@ function reasons(analysis) {
 function details(analysis) {
   const { report, text } = analysis;
   const { format, width, height, bytes, sha256 } = report.input;
-  const spent = Object.values(report.timings).reduce((sum, seconds) => sum + seconds, 0);
+  const spent = report.elapsed ?? Object.values(report.timings).reduce((sum, seconds) => sum + seconds, 0);
   const lines = [
     ["file", say("file_words", { format, width, height, size: fileSize(bytes) }), ""],
+    ...(analysis.video ? videoLines(report) : []),
     ["sha256", sha256, "hash"],
     ["model", say("model_words", report.model), ""],
     ["time", say("seconds", { s: spent.toFixed(2) }), ""],
@@ -115,6 +119,14 @@ function details(analysis) {
   return el("details", {}, el("summary", {}, say("details")),
     text.threshold ? el("p", { class: "small soft" }, text.threshold) : null,
     el("dl", {}, ...lines.flatMap(([name, value, kind]) => [el("dt", {}, say(name)), el("dd", { class: kind }, value)])));
+}
+
+function videoLines(report) {
+  const { duration, fps, codec, audio } = report.input;
+  return [
+    ["video", say("video_words", { codec, fps: fps === null ? "?" : fps.toFixed(2), duration: duration === null ? "?" : clockTime(duration), audio: say(audio ? "with_sound" : "without_sound") }), ""],
+    ["looked_at", `${report.sampling.rule} (${report.sampling.analysed})`, ""],
+  ];
 }
 
 function actions(analysis, onDelete) {
@@ -129,10 +141,15 @@ function actions(analysis, onDelete) {
     el("button", { type: "button", class: "quiet", "aria-label": say("delete_one", { name }), onclick: () => onDelete(analysis) }, say("delete")));
 }
 
+function video(analysis) {
+  if (!analysis.links.frames) return { frame: el("p", { class: "picture soft" }, say("video_gone")), timeline: null };
+  return videoView(analysis, faceBoxes);
+}
+
 function picture(analysis) {
   const { report, links } = analysis;
   const name = analysis.file.name;
-  if (!links.preview) return el("p", { class: "soft" }, say("preview_gone"));
+  if (!links.preview) return el("p", { class: "picture soft" }, say("preview_gone"));
   const alt = report.faces.length ? say("picture_alt", { name, n: report.faces.length }) : say("picture_alt_none", { name });
   const { width, height } = report.input;
   const stack = el("div", { class: "stack" });
@@ -142,20 +159,19 @@ function picture(analysis) {
   } });
   const maps = links.heatmaps.filter(Boolean).slice(0, MOST_MAPS)
     .map((place) => el("img", { class: "map", src: place, alt: "", width, height }));
-  const boxes = faceBoxes(report);
+  const boxes = faceBoxes(width, height, report.faces.map((face, at) => ({ ...face, label: at + 1 })));
   stack.append(image, ...maps, boxes);
   return el("div", { class: "picture" }, stack, report.faces.length ? boxSwitch(analysis.id, boxes) : null,
-    report.faces.length ? heatmapSlider(analysis.id, maps) : null,
-    reasons(analysis));
+    report.faces.length ? heatmapSlider(analysis.id, maps) : null);
 }
 
-function faceBoxes(report) {
-  const { width, height } = report.input;
+// Boxes with number tags, in pixels of the picture; a face has a box, a label, a verdict, and whether it counts.
+function faceBoxes(width, height, faces) {
   const unit = Math.max(width, height) / 36;
-  const drawn = report.faces.flatMap((face, at) => {
+  const drawn = faces.flatMap((face) => {
     const [x, y, w, h] = face.box;
     const place = { x, y, width: Math.max(w, 0), height: Math.max(h, 0) };
-    const label = String(at + 1);
+    const label = String(face.label);
     const tag = { width: unit * (0.9 + 0.55 * label.length), height: unit * 1.5 };
     tag.x = Math.min(Math.max(x, 0), Math.max(width - tag.width, 0));
     tag.y = y - tag.height >= 0 ? y - tag.height : Math.min(Math.max(y, 0), Math.max(height - tag.height, 0));

@@ -20,8 +20,14 @@ export function fileSize(bytes) {
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 
+// 83.5 → "1:23.5"
+export function clockTime(seconds) {
+  const tenths = Math.round(seconds * 10);
+  return `${Math.floor(tenths / 600)}:${((tenths % 600) / 10).toFixed(1).padStart(4, "0")}`;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
-const SVG_TAGS = new Set(["svg", "path", "circle", "rect", "line", "text"]);
+const SVG_TAGS = new Set(["svg", "path", "circle", "rect", "line", "polyline", "text"]);
 
 // el("p", {class: "soft"}, "text", child): text is always text, never HTML.
 export function el(tag, attributes = {}, ...children) {

@@ -70,6 +70,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "uncertainty",
         "Measure what each reason to leave a face uncertain is worth.",
     ),
+    "quantise": (
+        "deepfake_detector.cli.quantise",
+        "quantise",
+        "Write a bundle that counts in 8-bit integers, if it loses next to nothing.",
+    ),
     "familiarise": (
         "deepfake_detector.cli.familiarise",
         "familiarise",

@@ -1,0 +1,43 @@
+"""``deepfake quantise``: a bundle of half the size or less whose convolutions count in 8-bit integers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepfake_detector.cli import measure_options as options
+from deepfake_detector.cli.console import console, progress_bars
+
+
+def quantise(
+    model: options.Model = None,
+    data: options.Data = None,
+    *,
+    output: Annotated[Path, typer.Option(metavar="DIR", help="The new bundle; the folder must not exist yet.")],
+    ranges: Annotated[int, typer.Option(min=8, help="Training pictures to measure ranges on.")] = 160,
+    compared: Annotated[int, typer.Option(min=50, help="At most so many validation pictures to compare on.")] = 1500,
+    crops: options.Crops = None,
+) -> None:
+    """Write a second bundle that counts in 8-bit integers, if it tells fakes as well as the first.
+
+    Static quantisation with ONNX Runtime; heads and heat map stay in floating point. Nothing is written if the mean
+    ROC-AUC on validation pictures of the model's sets falls by more than 0.005. Thresholds stay those of the card. Says
+    what was lost, and how much faster it is.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from deepfake_detector.scoring.bundle import write_bundle
+    from deepfake_detector.training.evaluate import EvaluateOptions, choose_samples, crop_cache, data_of, find_model
+    from deepfake_detector.training.quantise import Trial, quantise
+
+    source, everything = find_model(model), EvaluateOptions(split=None, crops=crops)
+    samples = choose_samples(data or data_of(source), source.config, everything)
+    with progress_bars() as progress:
+        made, card, found = quantise(
+            source.bundle, samples, crop_cache(source, everything), Trial(ranges, compared), progress
+        )
+    folder = write_bundle(output, made, card)
+    console(sys.stdout).print(f"{found}.\nwritten to {folder}", soft_wrap=True)

@@ -2,8 +2,13 @@
 
     python scripts/ship_model.py outputs/default/bundle ../shared/data/manifest.csv
 
-Evaluates it on the test split of the data, keeps the figures in benchmarks/results and the plots in docs/images,
-and prints the entry for scoring/shipped.py.
+Evaluates it on the test split of the data, keeps the figures in benchmarks/results and, of the default model, the plots
+in docs/images, and prints the entry for scoring/shipped.py. Its second, smaller bundle ships in the same way:
+
+    deepfake familiarise outputs/default/bundle ../shared/data/manifest.csv --output outputs/familiar
+    deepfake quantise outputs/familiar ../shared/data/manifest.csv --output outputs/int8
+    python scripts/ship_model.py outputs/familiar ../shared/data/manifest.csv
+    python scripts/ship_model.py outputs/int8 ../shared/data/manifest.csv
 """
 
 import argparse
@@ -12,7 +17,7 @@ from pathlib import Path
 
 from deepfake_detector.scoring.bundle import load_bundle, pin_of, write_bundle
 from deepfake_detector.scoring.card import Card
-from deepfake_detector.scoring.shipped import shipped_folder
+from deepfake_detector.scoring.shipped import DEFAULT_MODEL, shipped_folder
 from deepfake_detector.training.evaluate import evaluate
 from deepfake_detector.training.evaluation_files import card_metrics
 
@@ -93,7 +98,7 @@ def main() -> None:
     evaluation, measured = evaluate(options.bundle, options.data)
     card = bundle.card.model_copy(update={"metrics": card_metrics(evaluation)})
     shutil.copy(measured / "metrics.json", ROOT / "benchmarks" / "results" / f"evaluation-{card.name}.json")
-    for name in PLOTS:
+    for name in PLOTS if card.name == DEFAULT_MODEL else ():
         shutil.copy(measured / "plots" / f"{name}.png", ROOT / "docs" / "images" / f"{name}.png")
     folder = shipped_folder(card.name)
     if folder.exists():

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Makes every committed figure of a model that ships, but those of ship_model.py, which measures it on the test split
+# (with false alarms by group of people, and risk-coverage). Baselines that are trained are left as they are.
+#
+#   bash scripts/bench_shipped.sh [MODEL] [MANIFEST] [CACHE]
+#
+# By default: mobilenetv2 ../shared/data/manifest.csv outputs/cache
+#
+# Writes to outputs/bench and benchmarks/results, then docs/results.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+model=${1:-mobilenetv2}
+data=${2:-../shared/data/manifest.csv}
+cache=${3:-outputs/cache}
+results=benchmarks/results
+bench=outputs/bench/$model
+resamples=400
+
+baseline() { # name, settings: a short training, since a baseline converges in it
+  local name=$1
+  shift
+  if [ -f "outputs/$name/run.json" ] && [ ! -f "outputs/$name/bundle/card.json" ]; then
+    deepfake train --resume "outputs/$name"
+  elif [ ! -f "outputs/$name/bundle/card.json" ]; then
+    deepfake train "configs/baselines/$name.yaml" --set "data.source=$data" --set "data.cache=$cache" "$@"
+  fi
+}
+
+# What the sets that it was trained with say of its doubts, and what frames of clips say that it never saw.
+[ -f outputs/frames/manifest.csv ] || python benchmarks/clip_frames.py "$data" outputs/frames --set ffpp_c23 --frames 8
+deepfake bench uncertainty "$model" "$data" --split val --exclude-sets ffpp_c23 --crops "$cache" \
+  --bootstrap $resamples --output $results/uncertainty-known-sets.json
+deepfake bench uncertainty "$model" outputs/frames/manifest.csv --split val --crops "$cache" \
+  --bootstrap $resamples --output $results/uncertainty-ffpp-frames.json
+deepfake evaluate "$model" outputs/frames/manifest.csv --split val --crops "$cache" \
+  --bootstrap $resamples --output "$bench/frames"
+cp "$bench/frames/metrics.json" $results/evaluation-ffpp-frames.json
+
+# What pictures go through on their way.
+deepfake bench robustness "$model" "$data" --limit 12 --crops "$cache" --bootstrap $resamples --output "$bench/robustness"
+cp "$bench/robustness/robustness.json" $results/robustness.json
+
+# Against what is simple.
+baseline logistic-regression
+baseline mesonet --set train.epochs=6 --set balance.epoch_size=2600
+deepfake bench compare "$data" "$model" outputs/logistic-regression outputs/mesonet --crops "$cache" \
+  --bootstrap $resamples --output "$bench/comparison"
+cp "$bench/comparison/comparison.json" $results/comparison-baselines.json
+
+# What to expect of sources that nobody trained on: the simplest baseline, without each family in turn.
+deepfake bench sources configs/baselines/logistic-regression.yaml --set "data.source=$data" --set "data.cache=$cache" \
+  --bootstrap $resamples --output "outputs/bench/sources"
+cp outputs/bench/sources/sources.json $results/sources-logistic-regression.json
+
+python benchmarks/make_results.py

@@ -77,9 +77,10 @@ class Doubt(StrEnum):
 
 
 class CropMode(StrEnum):
-    """What the network looks at: a square around the face, or the whole picture."""
+    """What the network looks at: a square around the face, pixels in the middle of the face as they are, or all."""
 
     FACE = "face"
+    NATIVE = "native"
     WHOLE = "whole"
 
 
@@ -89,7 +90,9 @@ class CropRule:
 
     ``ratio`` is the side of the square over the longer side of the finder's box (face mode only);
     ``size`` is the side of the network input in pixels; faces that lean by ``upright_above`` degrees or
-    more are turned upright first.
+    more are turned upright first. In native mode the crop is ``size`` pixels of the picture around the middle of the
+    face, neither resized nor turned; it is enlarged only if it would show more than ``faces.align.NATIVE_MOST`` times
+    the box.
     """
 
     mode: CropMode = CropMode.FACE

@@ -15,6 +15,9 @@ from deepfake_detector.core.types import Box, CropMode, CropRule, ImageArray, La
 MAX_FINE = 16
 """At most this many samples to a side of an output pixel; more would cost memory and change nothing one could see."""
 
+NATIVE_MOST = 2.0
+"""A native crop shows at most this many times the longer side of the face's box."""
+
 CODED_BLOCK = 16
 """Pixels of a coded block with halved colour: cut at its multiples, a face keeps the grid that its file has."""
 
@@ -47,13 +50,26 @@ NO_JITTER = Jitter()
 def face_matrix(box: Box, landmarks: Landmarks | None, rule: CropRule, jitter: Jitter = NO_JITTER) -> Matrix:
     """The warp that cuts a face: a square of ``rule.ratio`` times the longer side of its box, around its middle.
 
-    The face is turned upright only if its eyes lean by ``rule.upright_above`` degrees or more.
+    The face is turned upright only if its eyes lean by ``rule.upright_above`` degrees or more. In native mode see
+    ``CropRule``.
     """
+    if rule.mode is CropMode.NATIVE:
+        return _native_matrix(box, rule.size, jitter)
     roll = landmarks.roll if landmarks is not None else 0.0
     turn = roll if abs(roll) >= rule.upright_above else 0.0
     x, y = box.center
     # A box that spans the picture goes from 0 to its width; the matrix counts from the middle of the first pixel.
     return _square_matrix((x - 0.5, y - 0.5), box.long_side * rule.ratio, turn, rule.size, jitter)
+
+
+def _native_matrix(box: Box, size: int, jitter: Jitter) -> Matrix:
+    """Whole pixels of the picture, unless the face is so small or so jittered that they must be interpolated."""
+    x, y = box.center
+    side = min(float(size), max(1.0, NATIVE_MOST * box.long_side))
+    matrix = _square_matrix((x - 0.5, y - 0.5), side, 0.0, size, jitter)
+    if np.array_equal(np.abs(matrix[:, :2]), np.eye(2)):
+        matrix[:, 2] = np.floor(matrix[:, 2] + 0.5 + 1e-6)  # the same from a cut-out as from the picture
+    return matrix
 
 
 def whole_matrix(width: int, height: int, rule: CropRule, jitter: Jitter = NO_JITTER) -> Matrix:

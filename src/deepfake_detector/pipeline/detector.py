@@ -98,7 +98,7 @@ class Detector:
         self._scorer = Scorer(self.bundle, self.settings.threads)
         self._crop_rule = self.bundle.card.input.rule()
         # A network that looks at whole pictures needs no faces.
-        looks_at_faces = self._crop_rule.mode is CropMode.FACE
+        looks_at_faces = self._crop_rule.mode is not CropMode.WHOLE
         self._finder = (finder or MtcnnFinder(self.settings.threads)) if looks_at_faces else None
         self._second_look = SecondLook(self._scorer, self.settings.doubts)
         self._explainer = _explainer(self._scorer, self.settings, map_maker) if self.settings.explain else None
@@ -291,7 +291,7 @@ class Detector:
         return tuple(
             Face(
                 box=face.box,
-                landmarks=face.landmarks if self._crop_rule.mode is CropMode.FACE else None,
+                landmarks=None if self._crop_rule.mode is CropMode.WHOLE else face.landmarks,
                 confidence=face.confidence,
                 quality=quality,
                 logit=float(logit),

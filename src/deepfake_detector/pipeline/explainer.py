@@ -63,7 +63,7 @@ class Explainer:
         self._anchors = None if settings.trust_anchors is None else read_anchors(settings.trust_anchors)
         has_own = scorer.bundle.card.outputs.cam is not None
         self._maker = map_maker or (None if has_own else OcclusionMaps(self._logits))
-        self._mesh = FaceMesh(settings.threads) if self._rule.mode is CropMode.FACE else None
+        self._mesh = None if self._rule.mode is CropMode.WHOLE else FaceMesh(settings.threads)
 
     def prepare(
         self, source: ImageSource, picture: LoadedImage, faces: Sequence[DetectedFace], crops: Crops

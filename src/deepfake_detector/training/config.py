@@ -61,7 +61,9 @@ class DataConfig(_Strict):
         (), description="sets, or one class of one (photoshop/fake), that are neither trained on nor validated with"
     )
     validate_only: tuple[str, ...] = Field((), description="foreign sets: all but their test split is validation")
-    crop: CropMode = Field(CropMode.FACE, description="'face' cuts faces; 'whole' takes the centred square")
+    crop: CropMode = Field(
+        CropMode.FACE, description="'face' cuts faces; 'native' their middle, not resized; 'whole' the centred square"
+    )
     ratio: Positive = Field(1.1, le=4.0, description="side of the crop over the longer side of the face box")
     size: int = Field(224, ge=32, le=1024, multiple_of=32, description="side of the network input in pixels")
     upright_above: float = Field(20.0, ge=0.0, le=180.0, description="faces leaning more (degrees) are turned upright")

@@ -95,7 +95,7 @@ class _Work:
     def __init__(self, rule: CropRule, how: Stress) -> None:
         self._rule, self._how = rule, how
         self._finder: Finder | None = None
-        if how.find_again and rule.mode is CropMode.FACE:
+        if how.find_again and rule.mode is not CropMode.WHOLE:
             from deepfake_detector.faces.mtcnn import MtcnnFinder
 
             self._finder = MtcnnFinder(threads=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from deepfake_detector.training.models import mesonet, mobilenetv2
+from deepfake_detector.training.models import mesonet, mobilenetv2, traces
 from deepfake_detector.training.models.spec import BackboneSpec
 
 if TYPE_CHECKING:
@@ -14,4 +14,5 @@ if TYPE_CHECKING:
 BACKBONES: Mapping[str, Callable[[BackboneSpec], keras.Model]] = {
     "mobilenetv2": mobilenetv2.build,
     "mesonet": mesonet.build,
+    "traces": traces.build,
 }

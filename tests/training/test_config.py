@@ -124,7 +124,8 @@ def documented(section):
 
 
 @pytest.mark.parametrize(
-    "section", ["data", "synthetic", "model", "head", "train", "loss", "join", "calibration", "tracking", "card"]
+    "section",
+    ["data", "synthetic", "model", "head", "train", "loss", "join", "calibration", "tracking", "cluster", "card"],
 )
 def test_every_setting_is_documented_with_its_default(section):
     optional = {"synthetic": SyntheticConfig, "join": JoinConfig}

@@ -43,6 +43,7 @@ EXTRAS = {
     },
     "mlflow": {"mlflow-skinny": "mlflow", "sqlalchemy": "sqlalchemy", "alembic": "alembic"},
     "search": {"optuna": "optuna"},
+    "cluster": {"ray": "ray"},
     "heic": {"pillow-heif": "pillow_heif"},
     "provenance": {"c2pa-python": "c2pa"},
     "twins": {"ncnn": "ncnn"},

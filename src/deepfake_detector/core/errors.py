@@ -24,6 +24,7 @@
     │   └── ThresholdModelError        a threshold of one's own was set for another model
     ├── DataError                  a training or evaluation set cannot be used
     ├── ServiceError               a service on the network cannot be reached, or refused
+    ├── ClusterError               the workers of a training in several processes failed
     ├── WeightsError               pretrained weights cannot be had
     └── ExportError                Keras and ONNX do not agree, or the conversion failed
 """
@@ -149,6 +150,12 @@ class ConfigError(DeepfakeDetectorError):
     """An experiment file, an override or a setting is wrong."""
 
     code = "config"
+
+
+class ClusterError(DeepfakeDetectorError):
+    """A training in several processes failed, and starting it again did not help."""
+
+    code = "cluster"
 
 
 class ThresholdModelError(ConfigError):

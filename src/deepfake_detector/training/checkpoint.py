@@ -70,9 +70,14 @@ class State:
         )
 
 
+def weights_name(state: State) -> str:
+    """The file of all variables at this place of the training."""
+    return f"{state.phase}-{state.epoch:04d}-{state.step:06d}.npz"
+
+
 def save_state(folder: Path, state: State, variables: Sequence[Any]) -> State:
     """Write all variables under a new name, then point ``state.json`` to them; the previous ones are deleted last."""
-    name = f"{state.phase}-{state.epoch:04d}-{state.step:06d}.npz"
+    name = weights_name(state)
     arrays = {f"{index:05d}": variable.numpy() for index, variable in enumerate(variables)}
     write_whole(folder / name, lambda path: np.savez(path, **arrays))
     state = replace(state, weights=name)

@@ -188,6 +188,15 @@ class TrackingConfig(_Strict):
     experiment: str = Field("deepfake-detector", min_length=1, description="MLflow's experiment")
 
 
+class ClusterConfig(_Strict):
+    """In how many processes both phases of the training run."""
+
+    workers: AtLeastOne = Field(1, description="processes that share every batch; above 1 needs the extra [cluster]")
+    cpus: Positive = Field(1.0, description="CPU cores that Ray reserves for each, and threads of TensorFlow in it")
+    gpus: NotNegative = Field(0.0, description="GPUs that Ray reserves for each")
+    retries: Count = Field(3, description="how often all are started again, from the last check, when one dies")
+
+
 class CardConfig(_Strict):
     """What the model card says besides what is measured."""
 
@@ -219,6 +228,7 @@ class TrainConfig(_Strict):
     join: JoinConfig | None = Field(None, description="makes one network of trained ones instead of training one")
     calibration: CalibrationConfig = Field(default_factory=CalibrationConfig, description="temperature, thresholds")
     tracking: TrackingConfig = Field(default_factory=TrackingConfig, description="where the run is kept besides")
+    cluster: ClusterConfig = Field(default_factory=ClusterConfig, description="in how many processes it runs")
     card: CardConfig = Field(default_factory=CardConfig, description="what the model card says")
     families: dict[FamilyName, tuple[str, ...]] = Field(
         default_factory=dict, description="sets that `deepfake bench sources` leaves out together, by name"

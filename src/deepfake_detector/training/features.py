@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from deepfake_detector.training.checkpoint import write_whole
 from deepfake_detector.training.fitdata import EpochLoader, FitData
 from deepfake_detector.training.models.network import features_model
 from deepfake_detector.training.steps import input_spec
+from deepfake_detector.training.team import ALONE, Team
 
 if TYPE_CHECKING:
     import keras
@@ -47,12 +49,14 @@ class HeadData:
             yield self.training[chosen], {"fake": fake, "kind": kind}, {"fake": fake_weight, "kind": kind_weight}
 
 
-def cached_features(network: keras.Model, data: FitData, views: int, folder: Path, callback: Callback) -> HeadData:
+def cached_features(
+    network: keras.Model, data: FitData, views: int, folder: Path, callback: Callback, team: Team = ALONE
+) -> HeadData:
     """The features of ``views`` epochs of training pictures and of the validation pictures.
 
-    What an interrupted run has computed is read from ``folder``.
+    What an interrupted run has computed is read from ``folder``. Each member of a team computes its part, and gets all.
     """
-    extractor = _Extractor(network, callback)
+    extractor = _Extractor(network, callback, team)
     sources: Sequence[tuple[str, EpochLoader, int]] = [
         *((f"view-{view:02d}", data.train, view) for view in range(views)),
         ("validation", data.validation, 0),
@@ -60,13 +64,18 @@ def cached_features(network: keras.Model, data: FitData, views: int, folder: Pat
     tables = []
     for name, loader, epoch in sources:
         file = _file(folder, name)
-        if not file.is_file():
-            table = extractor.table(loader, epoch, name)
-            write_whole(file, lambda path, table=table: np.save(path, table, allow_pickle=False))
-        tables.append(np.load(file, allow_pickle=False))
+        if file.is_file():
+            tables.append(np.load(file, allow_pickle=False))
+            continue
+        tables.append(extractor.table(loader, epoch, name))
+        team.lead(partial(write_whole, file, partial(_save, tables[-1])))
     training = np.concatenate(tables[:-1])
     width = training.shape[1] - len(COLUMNS)
     return HeadData(training[:, :width], training[:, width:], tables[-1][:, :width])
+
+
+def _save(table: NDArray[np.float32], path: Path) -> None:
+    np.save(path, table, allow_pickle=False)
 
 
 def forget_features(folder: Path) -> None:
@@ -76,25 +85,28 @@ def forget_features(folder: Path) -> None:
 
 
 class _Extractor:
-    def __init__(self, network: keras.Model, callback: Callback) -> None:
+    def __init__(self, network: keras.Model, callback: Callback, team: Team) -> None:
         import tensorflow as tf
 
         model = features_model(network)
         self._features = tf.function(
             lambda images: model(images, training=False), input_signature=(input_spec(network),)
         )
-        self._callback = callback
+        self._callback, self._team = callback, team
 
     def table(self, loader: EpochLoader, epoch: int, name: str) -> NDArray[np.float32]:
         """One row for each picture: its features, then ``COLUMNS``."""
-        self._callback.on_phase(f"{PHASE} ({name})", len(loader.indices(epoch)), 0)
+        part = self._team.part
+        self._callback.on_phase(f"{PHASE} ({name})", len(part.places(len(loader.indices(epoch)))), 0)
         rows = []
-        for images, targets, weights in loader.epoch_dataset(epoch):
+        for images, targets, weights in loader.epoch_dataset(epoch, part):
+            if not images.shape[0]:
+                continue
             answers = [targets["fake"], targets["kind"], weights["fake"], weights["kind"]]
             columns = np.stack([answer.numpy() for answer in answers], axis=1)
             rows.append(np.concatenate([self._features(images).numpy(), columns], axis=1))
             self._callback.on_batch(len(columns), None)
-        return np.concatenate(rows).astype(np.float32)
+        return self._team.merge(np.concatenate(rows).astype(np.float32))
 
 
 def _file(folder: Path, name: str) -> Path:

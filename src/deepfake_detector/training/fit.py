@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepfake_detector.training.callbacks import Callback
-from deepfake_detector.training.checkpoint import BEST_FILE, FINAL_FILE, Check, load_state, save_network
+from deepfake_detector.training.checkpoint import BEST_FILE, FINAL_FILE, Check, save_network
 from deepfake_detector.training.config import TrainConfig
 from deepfake_detector.training.fitdata import FitData
-from deepfake_detector.training.phases import FINE, HEAD, Training, fine_tune, known_both_classes, train_head
+from deepfake_detector.training.phases import START_FILE, Training, known_both_classes, learn
 from deepfake_detector.training.selection import Figures, figures
 from deepfake_detector.training.steps import Logits, predictor
 
 if TYPE_CHECKING:
     import keras
-
-START_FILE = "start.keras"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +34,7 @@ def fit(network: keras.Model, data: FitData, config: TrainConfig, folder: Path, 
     they are also in ``final.keras``. Raises DataError, WeightsError, and ConfigError if the loss is no number any more.
     """
     known_both_classes(data.known)
-    training = Training(network, data, config, folder, callback)
-    state = load_state(folder)
-    try:
-        if state.phase == HEAD:
-            state = train_head(training, state)
-            save_network(network, folder / START_FILE)
-        if state.phase == FINE:
-            state = fine_tune(training, state)
-    finally:
-        callback.on_end()
+    state = learn(Training(network, data, config, folder, callback))
     _take_best(network, folder, config.train.keep_start)
     validation = predictor(network)(data.validation.epoch_dataset(0))
     return FitResult(state.checks, validation, figures(data.known, validation.fake))

@@ -6,23 +6,38 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from deepfake_detector.core.errors import ConfigError, DataError
 from deepfake_detector.training.callbacks import Callback
-from deepfake_detector.training.checkpoint import BEST_FILE, Check, State, restore, save_network, save_state
+from deepfake_detector.training.checkpoint import (
+    BEST_FILE,
+    Check,
+    State,
+    load_state,
+    restore,
+    save_network,
+    save_state,
+    weights_name,
+)
 from deepfake_detector.training.config import BatchNorm, Schedule, Selection, TrainConfig
 from deepfake_detector.training.features import HeadData, cached_features, forget_features
 from deepfake_detector.training.fitdata import FitData
 from deepfake_detector.training.models.network import freeze_all_but_heads, head_model, settle_batchnorm, unfreeze_from
-from deepfake_detector.training.selection import Known, figures
+from deepfake_detector.training.selection import Figures, Known, figures
 from deepfake_detector.training.steps import Logits, Stepper, current_rate, learning_rate
+from deepfake_detector.training.team import ALONE, Team
 from deepfake_detector.training.weights import RANDOM
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import keras
 
 HEAD, FINE, DONE = "head", "fine-tuning", "done"
+START_FILE = "start.keras"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,7 @@ class Training:
     config: TrainConfig
     folder: Path
     callback: Callback
+    team: Team = ALONE
 
     @property
     def first_epoch(self) -> int:
@@ -42,12 +58,15 @@ class Training:
 
     def judge(self, place: tuple[str, int, int], logits: Logits, meter: Meter, rate: float, best: float) -> Check:
         """The check at (phase, epoch, step), whose validation logits these are."""
-        found, metric = figures(self.data.known, logits.fake), self.config.train.metric
+        loss = sum(meter.losses) / len(meter.losses) if meter.losses else float("nan")
+        said, metric = figures(self.data.known, logits.fake), self.config.train.metric
+        values = self.team.same(np.array([loss, said.loss, said.auc, said.set_auc], dtype=np.float64))
+        loss, found = float(values[0]), Figures(*values[1:].tolist())
         seconds = time.monotonic() - meter.start
         return Check(
             *place,
             lr=rate,
-            loss=sum(meter.losses) / len(meter.losses) if meter.losses else float("nan"),
+            loss=loss,
             val_loss=found.loss,
             auc=found.auc,
             set_auc=found.set_auc,
@@ -55,6 +74,16 @@ class Training:
             seconds=round(seconds, 2),
             images_per_second=round(meter.images / max(meter.seconds, 1e-9), 2),
         )
+
+    def save(self, state: State, variables: Sequence[Any]) -> State:
+        """Write the state and the variables; the state then names their file."""
+        state = replace(state, weights=weights_name(state))
+        self.team.lead(lambda: save_state(self.folder, state, variables))
+        return state
+
+    def keep(self, file: str) -> None:
+        """Write the network."""
+        self.team.lead(lambda: save_network(self.network, self.folder / file))
 
 
 @dataclass(slots=True)
@@ -75,6 +104,20 @@ class Meter:
         self.seconds = time.monotonic() - self.start
 
 
+def learn(training: Training) -> State:
+    """Both phases, from the last state on the disk to the end; the best network is then in ``best.keras``."""
+    state = load_state(training.folder)
+    try:
+        if state.phase == HEAD:
+            state = train_head(training, state)
+            training.keep(START_FILE)
+        if state.phase == FINE:
+            state = fine_tune(training, state)
+    finally:
+        training.callback.on_end()
+    return state
+
+
 def train_head(training: Training, state: State) -> State:
     """Phase one. It takes seconds once the features are cached, so an interruption begins it anew.
 
@@ -85,12 +128,12 @@ def train_head(training: Training, state: State) -> State:
     freeze_all_but_heads(training.network)
     if training.config.head.epochs:
         state = _head_epochs(training, State())
-    save_network(training.network, training.folder / BEST_FILE)
+    training.keep(BEST_FILE)
     state = replace(state, phase=FINE, epoch=0, step=0, checks_without_gain=0)
-    state = save_state(training.folder, state, training.network.variables)
+    state = training.save(state, training.network.variables)
     if state.checks:  # none where the phase is left out
         training.callback.on_check(state.checks)
-    forget_features(training.folder)
+    training.team.lead(lambda: forget_features(training.folder))
     return state
 
 
@@ -98,7 +141,9 @@ def _head_epochs(training: Training, state: State) -> State:
     import keras
 
     phase = training.config.head
-    cached = cached_features(training.network, training.data, phase.views, training.folder, training.callback)
+    cached = cached_features(
+        training.network, training.data, phase.views, training.folder, training.callback, training.team
+    )
     head = head_model(training.network)
     steps = cached.steps(phase.batch_size) * phase.epochs
     optimizer = keras.optimizers.Adam(learning_rate(phase.lr, steps, 0.0, Schedule.COSINE))
@@ -127,7 +172,7 @@ def fine_tune(training: Training, state: State) -> State:
     """Phase two, from the state to the end or the early stop, with a checkpoint at every check."""
     if training.config.train.epochs:
         state = _FineTuning(training, state).run()
-    return save_state(training.folder, replace(state, phase=DONE), [])
+    return training.save(replace(state, phase=DONE), [])
 
 
 class _FineTuning:
@@ -143,7 +188,7 @@ class _FineTuning:
         begins = state.epoch == 0 and state.step == 0
         if begins:
             restore(training.folder, state, network.variables)
-        self._stepper = Stepper(network, self._optimizer(), training.config.loss, self._phase.ema)
+        self._stepper = training.team.stepper(network, self._optimizer(), training.config.loss, self._phase.ema)
         if not begins:
             restore(training.folder, state, self._stepper.variables())
 
@@ -173,10 +218,12 @@ class _FineTuning:
         steps = self._steps[epoch]
         count = self._phase.checks_per_epoch
         checks = {max(1, round(steps * (number + 1) / count)) for number in range(count)}
-        meter, step = Meter(), self._state.step
-        for batch in self._loader.epoch_dataset(self._training.first_epoch + epoch).skip(step):
-            meter.add(float(self._stepper.train(*batch)), int(batch[0].shape[0]))
-            self._training.callback.on_batch(int(batch[0].shape[0]), meter.losses[-1])
+        meter, step, number = Meter(), self._state.step, self._training.first_epoch + epoch
+        pictures, size = len(self._loader.indices(number)), self._phase.batch_size
+        for batch in self._loader.epoch_dataset(number, self._training.team.part).skip(step):
+            images = min(size, pictures - step * size)
+            meter.add(float(self._stepper.train(*batch)), images)
+            self._training.callback.on_batch(images, meter.losses[-1])
             step += 1
             if step in checks:
                 self._check(epoch, step, meter)
@@ -192,16 +239,17 @@ class _FineTuning:
         """Validate the (averaged) weights, keep them if they are the best, and save the state."""
         training, stepper = self._training, self._stepper
         rate = current_rate(stepper.optimizer)
+        stepper.agree()
         stepper.exchange_averages()
-        logits = stepper.predict(training.data.validation.epoch_dataset(0))
+        logits = stepper.predict(training.data.validation.epoch_dataset(0, training.team.part))
         check = training.judge((FINE, epoch + 1, step), logits, meter, rate, self._state.score)
         if check.best:
-            save_network(training.network, training.folder / BEST_FILE)
+            training.keep(BEST_FILE)
         stepper.exchange_averages()
         ends = step == self._steps[epoch]
         state = self._state.with_check(check, self._phase.metric)
         state = replace(state, epoch=epoch + 1, step=0) if ends else replace(state, epoch=epoch, step=step)
-        self._state = save_state(training.folder, state, stepper.variables())
+        self._state = training.save(state, stepper.variables())
         training.callback.on_check(self._state.checks)
 
 

@@ -49,6 +49,14 @@ class Stepper:
 
     def _train(self, images: tf.Tensor, targets: dict[str, tf.Tensor], weights: dict[str, tf.Tensor]) -> tf.Tensor:
         """One step on a batch; returns the loss before it, a scalar."""
+        loss, gradients = self._gradients(images, targets, weights)
+        self._apply(gradients)
+        return loss
+
+    def _gradients(
+        self, images: tf.Tensor, targets: dict[str, tf.Tensor], weights: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """The loss of a batch, a scalar, and its gradient by each variable that learns."""
         import tensorflow as tf
 
         values = [variable.value for variable in self._learning]
@@ -58,10 +66,13 @@ class Stepper:
             loss = self._losses(logits, targets, weights)
             if self.network.losses:
                 loss += tf.add_n(self.network.losses)
-        self.optimizer.apply(tape.gradient(loss, values), self._learning)
-        for average, value in zip(self.averages, values, strict=bool(self.averages)):
-            average.assign(self._decay * average + (1.0 - self._decay) * value)
-        return loss
+        return loss, tape.gradient(loss, values)
+
+    def _apply(self, gradients: list[tf.Tensor]) -> None:
+        """Move the weights along the gradients, and their averages after them."""
+        self.optimizer.apply(gradients, self._learning)
+        for average, variable in zip(self.averages, self._learning, strict=bool(self.averages)):
+            average.assign(self._decay * average + (1.0 - self._decay) * variable.value)
 
     def _losses(
         self, logits: dict[str, tf.Tensor], targets: dict[str, tf.Tensor], weights: dict[str, tf.Tensor]
@@ -83,6 +94,9 @@ class Stepper:
             variable.assign(average)
             average.assign(aside)
 
+    def agree(self) -> None:
+        """Where several processes train one network: let them have the same variables. Here there is one."""
+
     def variables(self) -> list[Any]:
         """Everything that a training step changes or depends on, in a fixed order: for checkpoints."""
         return [*self.network.variables, *self.optimizer.variables, *self.averages]
@@ -103,7 +117,7 @@ def predictor(network: keras.Model) -> Callable[[Any], Logits]:
     forward = tf.function(lambda images: network(images, training=False), input_signature=(input_spec(network),))
 
     def predict(batches: Any) -> Logits:
-        parts = [forward(batch[0]) for batch in batches]
+        parts = [forward(batch[0]) for batch in batches if batch[0].shape[0]]
         fake, kind = (np.concatenate([part[key].numpy() for part in parts]) for key in ("fake", "kind"))
         return Logits(fake, kind)
 

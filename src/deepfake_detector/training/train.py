@@ -26,6 +26,7 @@ from deepfake_detector.training.callbacks import (
 )
 from deepfake_detector.training.cards import Prediction, write_predictions
 from deepfake_detector.training.checkpoint import write_whole
+from deepfake_detector.training.cluster.elsewhere import train_elsewhere, with_absolute_paths
 from deepfake_detector.training.config import JoinConfig, ModelConfig, TrainConfig
 from deepfake_detector.training.fit import FitResult, fit
 from deepfake_detector.training.join import join, need_runs
@@ -59,6 +60,8 @@ def train(run: RunFolder, callbacks: Sequence[Callback] = ()) -> Trained:
     Raises ConfigError, DataError, WeightsError or ExportError.
     """
     config = run.config()
+    if config.cluster.workers > 1:
+        config = with_absolute_paths(config)
     try:
         return _logged(run, config, callbacks)
     except DeepfakeDetectorError:
@@ -67,9 +70,9 @@ def train(run: RunFolder, callbacks: Sequence[Callback] = ()) -> Trained:
 
 
 def _logged(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) -> Trained:
-    with _log_file(run.logs / "train.log"):
+    with log_file(run.logs / "train.log"):
         logger.info("run folder: %s", run.path)
-        callback = Callbacks([*callbacks, *_logs(run, config)])
+        callback = Callbacks([*callbacks, *logs(run, config)])
         try:
             trained = _train(run, config, callback)
             callback.on_finish()
@@ -78,7 +81,8 @@ def _logged(run: RunFolder, config: TrainConfig, callbacks: Sequence[Callback]) 
             callback.on_end()
 
 
-def _logs(run: RunFolder, config: TrainConfig) -> list[Callback]:
+def logs(run: RunFolder, config: TrainConfig) -> list[Callback]:
+    """The files of every run, lines in the log, and what the config wants besides. Raises MissingExtraError."""
     logs: list[Callback] = [CsvLog(run.checks_file), TensorBoardLog(run.logs / "tensorboard"), PlainProgress()]
     if config.tracking.mlflow:
         from deepfake_detector.training.mlflow_log import MlflowLog
@@ -92,7 +96,7 @@ def _train(run: RunFolder, config: TrainConfig, callback: Callback) -> Trained:
     import keras  # which takes seconds
 
     started = time.monotonic()
-    _set_up(config)
+    set_up(config)
     keras.utils.set_random_seed(config.seed)
     if config.join:
         need_runs(config.join)
@@ -102,6 +106,8 @@ def _train(run: RunFolder, config: TrainConfig, callback: Callback) -> Trained:
     prepared = prepare(config, callback)
     _record(run, config, prepared)
     ready = time.monotonic()
+    if config.cluster.workers > 1 and not config.join:
+        train_elsewhere(run, config, prepared)  # what is left of the fit is its end
     result, predictions = learn(run, config, prepared, callback)
     write_predictions(run.predictions_file, predictions)
     write_whole(run.sample_file, lambda path: _save_sample(path, prepared))
@@ -125,7 +131,7 @@ def _join(
 
 
 @contextmanager
-def _log_file(file: Path) -> Iterator[None]:
+def log_file(file: Path) -> Iterator[None]:
     """Write what this package logs to a file, too."""
     package = logging.getLogger(PACKAGE)
     handler = logging.FileHandler(file, encoding="utf-8")
@@ -151,7 +157,8 @@ def build(model: ModelConfig, size: int) -> keras.Model:
     return network_with_weights(model.backbone, model.weights, size, model.alpha, head, model.shrink)
 
 
-def _set_up(config: TrainConfig) -> None:
+def set_up(config: TrainConfig) -> None:
+    """Let TensorFlow use the threads that the config says. Raises ConfigError if Keras has another backend."""
     import keras
     import tensorflow as tf
 

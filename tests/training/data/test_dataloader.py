@@ -13,6 +13,7 @@ from deepfake_detector.training.data.crops import CropOptions, build_crops
 from deepfake_detector.training.data.dataloader import CropLoader, LoaderConfig
 from deepfake_detector.training.data.samples import Label, Sample
 from deepfake_detector.training.data.sampling import BalanceConfig
+from deepfake_detector.training.fitdata import WHOLE, Part
 
 RULE = CropRule(size=48)
 
@@ -22,10 +23,10 @@ def cached(tmp_path, make_samples, finder):
     return build_crops(make_samples(4), RULE, tmp_path / "cache", CropOptions(finder, "test")).crops
 
 
-def batches(loader, epoch):
+def batches(loader, epoch, part=WHOLE):
     return [
         (images.numpy(), {k: v.numpy() for k, v in answers.items()}, {k: v.numpy() for k, v in weights.items()})
-        for images, answers, weights in loader.epoch_dataset(epoch)
+        for images, answers, weights in loader.epoch_dataset(epoch, part)
     ]
 
 
@@ -148,3 +149,18 @@ def test_nothing_to_load_and_the_wrong_rule_are_refused(cached):
         CropLoader([], RULE)
     with pytest.raises(DataError, match="'whole'"):
         CropLoader(cached, CropRule(mode=CropMode.WHOLE))
+
+
+@pytest.mark.parametrize("size", [2, 8])
+def test_parts_of_an_epoch_make_the_whole_and_read_nothing_else(cached, size):
+    loader = CropLoader(cached, RULE, LoaderConfig(batch_size=8, seed=3), AugmentConfig())
+    whole = batches(loader, 1)
+    parts = [batches(loader, 1, Part(rank, size)) for rank in range(size)]
+    assert {len(part) for part in parts} == {len(whole)} == {2}
+    assert min(len(part[-1][0]) for part in parts) == (2 if size == 2 else 0)
+    for number, (images, answers, weights) in enumerate(whole):
+        for rank, part in enumerate(parts):
+            mine, my_answers, my_weights = part[number]
+            np.testing.assert_array_equal(mine, images[rank::size])
+            np.testing.assert_array_equal(my_answers["fake"], answers["fake"][rank::size])
+            np.testing.assert_array_equal(my_weights["kind"], weights["kind"][rank::size])

@@ -18,6 +18,7 @@ from deepfake_detector.training.data.crops import CachedCrop, read_cached
 from deepfake_detector.training.data.samples import Label, Sample, kind_target
 from deepfake_detector.training.data.sampling import BalanceConfig, Indices, class_weights, epoch_indices
 from deepfake_detector.training.data.synthetic import SyntheticFakes
+from deepfake_detector.training.fitdata import WHOLE, Part
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -145,14 +146,17 @@ class CropLoader:
     def _read(self, index: int) -> ImageArray:
         return self._memory.read(index, self.crops[index])
 
-    def epoch_dataset(self, epoch: int) -> tf.data.Dataset:
+    def epoch_dataset(self, epoch: int, part: Part = WHOLE) -> tf.data.Dataset:
         """Batches of one epoch: crops uint8 (B, size, size, 3), targets and sample weights.
 
-        Targets and weights are dicts ``{"fake": (B,), "kind": (B,)}`` of float32; see ``Targets``.
+        Targets and weights are dicts ``{"fake": (B,), "kind": (B,)}`` of float32; see ``Targets``. Of a part, only its
+        own pictures are read, and changed as they are in the whole.
         """
         import tensorflow as tf
 
-        order = self.indices(epoch)
+        whole = self.indices(epoch)
+        places = part.places(len(whole))
+        order = whole[places]
         chosen = self.targets
         answers = {"fake": chosen.fake[order], "kind": chosen.kind[order]}
         weights = {"fake": chosen.fake_weight[order], "kind": chosen.kind_weight[order]}
@@ -168,14 +172,17 @@ class CropLoader:
 
         options = tf.data.Options()
         options.deterministic = True
-        places = np.arange(len(order), dtype=np.int64)
-        return (
+        share = part.share(self.config.batch_size)
+        batches = (
             tf.data.Dataset.from_tensor_slices((order, places, answers, weights))
             .map(prepare, num_parallel_calls=self.config.workers or tf.data.AUTOTUNE, deterministic=True)
-            .batch(self.config.batch_size)
-            .prefetch(tf.data.AUTOTUNE)
-            .with_options(options)
+            .batch(share)
         )
+        if -(-len(order) // share) < -(-len(whole) // self.config.batch_size):
+            nothing = {"fake": np.zeros(0, np.float32), "kind": np.zeros(0, np.float32)}
+            empty = (np.zeros((0, size, size, 3), np.uint8), nothing, nothing)
+            batches = batches.concatenate(tf.data.Dataset.from_tensors(empty))
+        return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def targets(samples: Sequence[Sample], weights: Mapping[Label, float] | None = None) -> Targets:

@@ -55,8 +55,7 @@ class Walk:
         self._start = start_of(container)
         self._step = 1.0 / (float(stream.average_rate or 0) or 25.0)
         self._spent = 0.0
-        # AVI says when packets are decoded and not when frames are shown: the n-th frame is shown at the n-th of these.
-        self._slots: list[int] | None = [] if container.format.name == "avi" else None
+        self._slots: list[int] | None = [] if is_in_slots(container) else None
         self.trouble: Counter[str] = Counter()
         self.last: float | None = None
         self.ended = False
@@ -183,6 +182,11 @@ class Walk:
 def start_of(container: InputContainer) -> float:
     """Where the clock of a container starts, in seconds; players count from there."""
     return (container.start_time or 0) / 1_000_000
+
+
+def is_in_slots(container: InputContainer) -> bool:
+    """True for AVI, which says when packets are decoded and not when frames are shown: the n-th in the n-th slot."""
+    return container.format.name == "avi"
 
 
 def in_steps(walk: Walk, every: int) -> Iterator[Step]:

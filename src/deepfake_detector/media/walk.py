@@ -24,6 +24,9 @@ _WORTH_A_JUMP = 0.5
 _REORDERED = 4
 """Frames by which decoding usually runs ahead of showing, at the most."""
 
+_SAME_TIME = 1e-3
+"""Seconds between two times that are the same one: Matroska's clock, and reports, count in milliseconds."""
+
 _LONGEST_STEP = 10.0
 """Seconds by which a time may lie before that of an earlier frame's; more is a broken clock."""
 
@@ -207,7 +210,7 @@ def at_times(walk: Walk, times: Iterator[float]) -> Iterator[Step]:
     for wanted in times:
         if walk.towards(wanted):
             shown, ahead = None, walk.next()
-        while ahead is not None and (shown is None or ahead.time <= wanted):
+        while ahead is not None and (shown is None or ahead.time <= wanted + _SAME_TIME):
             shown, ahead = ahead, walk.next()
         if shown is not None and shown is not given:
             yield shown

@@ -1,4 +1,6 @@
-"""Makes ``docs/results.md``, and the README's figures, from ``benchmarks/results/*.json``; nothing is typed by hand.
+"""Makes ``docs/results.md``, and the figures in the README and ``docs/concepts``, from ``benchmarks/results/*.json``.
+
+Nothing is typed by hand.
 
     python benchmarks/make_results.py [--check]
 
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_tables import comparison, doubt, people, robustness, share, sources, table, uncertainty
+from concept_figures import FIGURES
 
 from deepfake_detector import load_model
 
@@ -23,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
 README = ROOT / "README.md"
+CONCEPTS = ROOT / "docs" / "concepts"
 SHIPPED = RESULTS / "evaluation-mobilenetv2.json"
 
 HEAD = """# Results
@@ -211,7 +215,7 @@ def filled(text: str, name: str, content: str) -> str:
     head, begin, rest = text.partition(f"<!-- {name}: made by benchmarks/make_results.py -->")
     _, end, tail = rest.partition(f"<!-- end of {name} -->")
     if not begin or not end:
-        raise SystemExit(f"{README} has no place for {name}")
+        raise SystemExit(f"there is no place for {name}: no marks <!-- {name}: … --> and <!-- end of {name} -->")
     return f"{head}{begin}\n{content}{end}{tail}"
 
 
@@ -224,12 +228,24 @@ def readme() -> str:
     return filled(filled(text, "figures", readme_figures(content)), "plan", readme_plan(content))
 
 
+def concepts() -> list[tuple[Path, str]]:
+    """The pages on concepts with their figures."""
+    pages = []
+    for file in sorted(CONCEPTS.glob("*.md")):
+        text = file.read_text(encoding="utf-8")
+        for name in FIGURES:
+            if f"<!-- {name}: made" in text:
+                text = filled(text, name, FIGURES[name]())
+        pages.append((file, text))
+    return pages
+
+
 def main() -> None:
     """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    for file, made in ((PAGE, page()), (README, readme())):
+    for file, made in ((PAGE, page()), (README, readme()), *concepts()):
         if not options.check:
             file.write_text(made, encoding="utf-8")
             print(f"wrote {file}")

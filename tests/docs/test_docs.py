@@ -4,6 +4,8 @@ import ast
 import itertools
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -126,6 +128,12 @@ def test_every_extra_is_documented():
 def test_it_installs_from_the_checkout(page):
     """The name belongs to another project on the public index."""
     assert not re.search(r"pip install [^\n]*deepfake-detector", TEXTS[page])
+
+
+def test_the_figures_are_those_of_the_results():
+    made = [sys.executable, str(ROOT / "benchmarks" / "make_results.py"), "--check"]
+    checked = subprocess.run(made, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 def slug(heading):

@@ -83,6 +83,9 @@ def test_the_settings_in_it_exist(page):
                 assert value.partition("=")[0] in known, value
     for code in blocks(page, "yaml"):
         content = yaml.safe_load(code)
+        if "space" in content:  # of a search
+            assert set(content["space"]) <= known
+            continue
         assert set(content) <= set(TrainConfig.model_fields), f"{page.name}: {set(content)}"
 
 

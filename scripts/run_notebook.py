@@ -1,4 +1,6 @@
-"""Runs the notebook from its first cell to its last, and keeps its outputs: ``python scripts/run_notebook.py``.
+"""Runs the notebook from its first cell to its last: ``python scripts/run_notebook.py [RESULT]``.
+
+The notebook with its outputs is written to a file; without one, it takes the place of the notebook in the repository.
 
 It runs in an empty folder without a Kaggle key, so that its pictures are drawn, and show nobody but NASA's portrait.
 """
@@ -23,8 +25,9 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where `deepfake` is
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KAGGLE_")}
     environment |= {"HOME": str(folder), "PATH": path, "NO_COLOR": "1", "COLUMNS": "110"}
-    resources = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=resources)
+    client = NotebookClient(
+        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
     client.execute(env=environment)
     return notebook
 
@@ -39,13 +42,14 @@ def tidy(notebook: nbformat.NotebookNode, folder: Path) -> None:
 
 
 def main() -> None:
-    """Run it and write it back."""
+    """Run it and write it."""
+    result = Path(sys.argv[1]) if len(sys.argv) > 1 else NOTEBOOK
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         run(notebook, Path(folder))
         tidy(notebook, Path(folder))
-    nbformat.write(notebook, NOTEBOOK)
-    print(NOTEBOOK)
+    nbformat.write(notebook, result)
+    print(result)
 
 
 if __name__ == "__main__":

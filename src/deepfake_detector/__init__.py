@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         ModelError,
         ServiceError,
     )
-    from deepfake_detector.core.settings import AnalysisSettings, Limits
+    from deepfake_detector.core.settings import AnalysisSettings, Limits, VideoLimits
     from deepfake_detector.core.types import (
         Box,
         Face,
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         Report,
         Verdict,
     )
+    from deepfake_detector.core.video import Person, Segment, VideoReport
+    from deepfake_detector.media.sampling import Sampling
     from deepfake_detector.pipeline import Detector
     from deepfake_detector.scoring.bundle import Bundle
     from deepfake_detector.scoring.bundle import load_bundle as load_model
@@ -59,20 +61,27 @@ __all__ = [
     "ModelError",
     "OperatingPoint",
     "Outcome",
+    "Person",
     "QualityIssue",
     "Report",
+    "Sampling",
+    "Segment",
     "ServiceError",
     "Verdict",
+    "VideoLimits",
+    "VideoReport",
     "__version__",
     "load_model",
 ]
 
 _HOMES = {
     "core.errors": ("DeepfakeDetectorError", "InputError", "MissingExtraError", "ModelError", "ServiceError"),
-    "core.settings": ("AnalysisSettings", "Limits"),
+    "core.settings": ("AnalysisSettings", "Limits", "VideoLimits"),
     "core.types": (
         "Box", "Face", "Failure", "Kind", "OperatingPoint", "Outcome", "QualityIssue", "Report", "Verdict",
     ),
+    "core.video": ("Person", "Segment", "VideoReport"),
+    "media.sampling": ("Sampling",),
     "pipeline": ("Detector",),
     "scoring.bundle": ("Bundle", "load_bundle"),
     "service.client": ("AsyncDeepfakeDetectorClient", "DeepfakeDetectorClient"),

@@ -110,7 +110,7 @@ def show_note(message: str) -> None:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
     """Yields what takes (what is done, how much, of how much) and draws it on standard error, if it is a terminal."""
     if not sys.stderr.isatty():
         yield lambda what, done, total: None
@@ -121,7 +121,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=console(sys.stderr), transient=True, redirect_stdout=False) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def show(what: str, done: int, total: int) -> None:
+        def show(what: str, done: int, total: int | None) -> None:
             if what not in tasks:
                 tasks[what] = bar.add_task(what, total=total)
             bar.update(tasks[what], completed=done, total=total)
@@ -139,3 +139,19 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         done = count(1)
         show("analysing", 0, total)
         yield lambda: show("analysing", next(done), total)
+
+
+@contextmanager
+def input_progress(
+    total: int, *, quiet: bool
+) -> Iterator[tuple[Callable[[], None], Callable[[str, int, int | None], None]]]:
+    """Yields a function to call after each input, and one that shows how far the work on a single one is.
+
+    Nothing is drawn if it is to be quiet; no bar counts the inputs if they are few.
+    """
+    if quiet:
+        yield (lambda: None), (lambda what, done, of: None)
+        return
+    with progress_bars() as show:
+        done = count(1)
+        yield (lambda: show("analysing", next(done), total) if total > MORE_THAN_A_FEW else None), show

@@ -1,4 +1,4 @@
-"""``deepfake detect``: pictures in; a table, lines, documents and reports out."""
+"""``deepfake detect``: pictures and videos in; a table, lines, documents and reports out."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING
 import typer
 
 from deepfake_detector.cli import detect_options as options
-from deepfake_detector.cli.console import console, progress, show_note, typed_command
+from deepfake_detector.cli.console import console, input_progress, show_note, typed_command
 from deepfake_detector.cli.detect_options import Format, Outputs, Point, one_format, own_threshold
 from deepfake_detector.cli.exitcodes import Finding, exit_code, parse_fail_on
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from deepfake_detector.cli.answers import ManyAnalyzer
+    from deepfake_detector.cli.remote import RemoteDetector
     from deepfake_detector.cli.resume import ResumeFile
     from deepfake_detector.cli.sinks import Sink
+    from deepfake_detector.cli.watching import Show
     from deepfake_detector.core.settings import AnalysisSettings
     from deepfake_detector.core.types import ModelInfo
     from deepfake_detector.media.inputs import InputItem
+    from deepfake_detector.media.sampling import Sampling
+    from deepfake_detector.pipeline import Detector
     from deepfake_detector.scoring.card import Card
 
 
@@ -44,15 +50,21 @@ def detect(
     explain: options.Explain = False,
     trust_anchors: options.TrustAnchors = None,
     threads: options.Threads = 0,
+    frames: options.Frames = None,
+    fps: options.Fps = None,
+    every: options.Every = None,
+    scene: options.Scene = None,
+    annotate: options.Annotate = None,
     fail_on: options.FailOn = options.ALL,
     version: options.Version = False,
 ) -> None:
-    """Say of pictures whether a face in them is fake, real, or uncertain.
+    """Say of pictures and videos whether a face in them is fake, real, or uncertain.
 
     Exit code: 2 usage; else 4 if an input could not be analysed, 1 if one is fake, 3 if one is uncertain; else 0.
     """
     outputs = Outputs(one_format(json=json, jsonl=jsonl, csv=csv), html, output, resume)
     counted = parse_fail_on(fail_on)
+    from deepfake_detector.cli.watching import check_annotate, sampling_of
     from deepfake_detector.core.settings import AnalysisSettings
     from deepfake_detector.core.types import Doubt, OperatingPoint
     from deepfake_detector.media.inputs import expand
@@ -73,29 +85,49 @@ def detect(
         own_threshold=own,
         doubts=tuple(Doubt(doubt.value) for doubt in also_uncertain or ()),
     )
+    sampling = sampling_of(frames, fps, every, scene)
+    if server is not None and (sampling is not None or annotate is not None):
+        raise typer.BadParameter("a service looks at pictures only; leave out the options for videos, or --server")
     with ExitStack() as stack:
-        analyst = _open(stack, model, server, settings)
-        items = tuple(expand(paths, limits=settings.limits))
-        found = _analyse(analyst, items, outputs)
+        analyst = _open(stack, model, server, settings, sampling)
+        items = tuple(expand(paths, limits=settings.limits, videos=server is None))
+        if annotate is not None:
+            check_annotate(items, annotate)
+        found = _analyse(analyst, items, outputs, annotate)
     raise typer.Exit(exit_code(found, counted))
 
 
 @dataclass(frozen=True, slots=True)
 class _Analyst:
-    """Who answers: a detector in this process, or a service; with what is said of its model."""
+    """Who answers: a detector in this process, or a service; with what is said of its model.
 
-    answers: ManyAnalyzer
+    ``sampling`` says which frames of videos are looked at, None for the usual ones.
+    """
+
+    answers: Detector | RemoteDetector
     card: Card
     info: ModelInfo
     settings: AnalysisSettings
+    sampling: Sampling | None = None
+
+    def shown(self, show: Show) -> ManyAnalyzer:
+        """The one who answers, with its progress through each video shown."""
+        from deepfake_detector.cli.remote import RemoteDetector
+        from deepfake_detector.cli.watching import WatchedDetector
+
+        if isinstance(self.answers, RemoteDetector):
+            return self.answers
+        return WatchedDetector(self.answers, self.sampling, show)
 
 
-def _open(stack: ExitStack, model: str | None, server: str | None, settings: AnalysisSettings) -> _Analyst:
+def _open(
+    stack: ExitStack, model: str | None, server: str | None, settings: AnalysisSettings, sampling: Sampling | None
+) -> _Analyst:
     if server is None:
         from deepfake_detector.pipeline import Detector
 
         detector = Detector(model, settings)
-        return _Analyst(detector, detector.bundle.card, detector.bundle.info, settings)
+        return _Analyst(detector, detector.bundle.card, detector.bundle.info, settings, sampling)
     if model is not None:
         raise typer.BadParameter("the service has a model of its own; leave out --model or --server")
     from deepfake_detector.cli.remote import open_remote
@@ -104,7 +136,7 @@ def _open(stack: ExitStack, model: str | None, server: str | None, settings: Ana
     return _Analyst(remote, remote.card, remote.info, settings)
 
 
-def _analyse(analyst: _Analyst, items: tuple[InputItem, ...], outputs: Outputs) -> set[Finding]:
+def _analyse(analyst: _Analyst, items: tuple[InputItem, ...], outputs: Outputs, annotated: Path | None) -> set[Finding]:
     """Answer all items into all outputs; returns what was found."""
     from deepfake_detector.cli.answers import answers
 
@@ -112,13 +144,18 @@ def _analyse(analyst: _Analyst, items: tuple[InputItem, ...], outputs: Outputs) 
     with ExitStack() as stack:
         resume = _resume_file(stack, analyst, outputs)
         sinks = _sinks(stack, analyst, outputs, len(items))
-        step = stack.enter_context(progress(len(items), quiet=outputs.stdout.streams and sys.stdout.isatty()))
-        for answer in answers(analyst.answers, items, resume):
+        quiet = outputs.stdout.streams and sys.stdout.isatty()
+        step, show = stack.enter_context(input_progress(len(items), quiet=quiet))
+        for answer in answers(analyst.shown(show), items, resume):
             for sink in sinks:
                 sink.add(answer)
             counts[answer.word] += 1
             counts["stored"] += answer.stored
             step()
+            if annotated is not None:
+                from deepfake_detector.cli.watching import annotate
+
+                annotate(answer, annotated, analyst.settings.video_limits, show)
     _say_more(analyst, outputs, counts)
     return {finding for finding in Finding if counts[finding.value]}
 
@@ -127,6 +164,8 @@ def _resume_file(stack: ExitStack, analyst: _Analyst, outputs: Outputs) -> Resum
     if outputs.resume is None:
         return None
     from deepfake_detector.cli.resume import ResumeFile
+    from deepfake_detector.media.sampling import Sampling
+    from deepfake_detector.pipeline.video_facts import in_words
 
     file = stack.enter_context(
         ResumeFile(
@@ -135,6 +174,7 @@ def _resume_file(stack: ExitStack, analyst: _Analyst, outputs: Outputs) -> Resum
             analyst.settings,
             analyst.answers.threshold,
             analyst.card.doubts.looked_for(analyst.settings.doubts),
+            in_words(analyst.sampling or Sampling()),
         )
     )
     file.refuse_stream(sys.stdout)

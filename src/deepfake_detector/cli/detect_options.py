@@ -113,10 +113,13 @@ def own_threshold(file: Path | None, point: Point | None) -> OwnThreshold | None
 
 OUTPUT = "Output"
 ANALYSIS = "Analysis"
+VIDEOS = "Videos"
 
 Paths = Annotated[
     list[str],
-    typer.Argument(metavar="PATH", help="Pictures, folders (with all below), patterns, or - for standard input."),
+    typer.Argument(
+        metavar="PATH", help="Pictures, videos, folders (with all below), patterns, or - for standard input."
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on standard output: an array.")
@@ -236,6 +239,42 @@ TrustAnchors = Annotated[
 Threads = Annotated[
     int,
     typer.Option("--threads", min=0, rich_help_panel=ANALYSIS, help="Threads for each network; 0 chooses by itself."),
+]
+Frames = Annotated[
+    int | None,
+    typer.Option(
+        "--frames",
+        min=1,
+        rich_help_panel=VIDEOS,
+        help="Look at so many frames, evenly over the video.",
+        show_default="32",
+    ),
+]
+Fps = Annotated[
+    float | None,
+    typer.Option("--fps", min=0.001, rich_help_panel=VIDEOS, help="Look at so many frames a second instead."),
+]
+Every = Annotated[
+    int | None, typer.Option("--every", min=1, rich_help_panel=VIDEOS, help="Look at each n-th frame instead.")
+]
+Scene = Annotated[
+    int | None,
+    typer.Option(
+        "--scene",
+        min=1,
+        rich_help_panel=VIDEOS,
+        help="Find the cuts, and look at so many frames of each scene instead.",
+    ),
+]
+Annotate = Annotated[
+    Path | None,
+    typer.Option(
+        "--annotate",
+        metavar="OUT.mp4",
+        dir_okay=False,
+        rich_help_panel=VIDEOS,
+        help="Write the video with the findings drawn on, and with its sound.",
+    ),
 ]
 FailOn = Annotated[
     str,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import (
@@ -67,6 +68,14 @@ class AnalysedRecord(Part):
     timings: dict[str, float] = Field(description="Seconds per stage.")
     error: None = None
     schema_version: str = Field(pattern=r"^1\.\d+$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_video(cls, data: Any) -> Any:
+        """A broken answer for a video must not be read as one for a picture, whose keys it has."""
+        if isinstance(data, Mapping) and "persons" in data:
+            raise ValueError("this is the answer for a video")
+        return data
 
 
 class ErrorRecord(Part):

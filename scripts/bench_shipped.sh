@@ -26,13 +26,13 @@ baseline() { # name, settings: a short training, since a baseline converges in i
   fi
 }
 
-# What the sets that it was trained with say of its doubts, and what frames of clips say that it never saw.
-[ -f outputs/frames/manifest.csv ] || python benchmarks/clip_frames.py "$data" outputs/frames --set ffpp_c23 --frames 8
-deepfake bench uncertainty "$model" "$data" --split val --exclude-sets ffpp_c23 --crops "$cache" \
-  --bootstrap $resamples --output $results/uncertainty-known-sets.json
-deepfake bench uncertainty "$model" outputs/frames/manifest.csv --split val --crops "$cache" \
+# What each doubt is worth: on test pictures, and on frames of clips that no branch was trained on.
+[ -f outputs/ffpp_c23/manifest.csv ] || deepfake faces "$(dirname "$data")/ffpp_c23" outputs/ffpp_c23 --ratio 2.2 --frames 24
+deepfake bench uncertainty "$model" "$data" --crops "$cache" \
+  --bootstrap $resamples --output $results/uncertainty-test.json
+deepfake bench uncertainty "$model" outputs/ffpp_c23/manifest.csv --split all --crops "$cache" \
   --bootstrap $resamples --output $results/uncertainty-ffpp-frames.json
-deepfake evaluate "$model" outputs/frames/manifest.csv --split val --crops "$cache" \
+deepfake evaluate "$model" outputs/ffpp_c23/manifest.csv --split all --crops "$cache" --used-for-selection ffpp_c23 \
   --bootstrap $resamples --output "$bench/frames"
 cp "$bench/frames/metrics.json" $results/evaluation-ffpp-frames.json
 

@@ -289,6 +289,21 @@ def test_axe_finds_nothing_to_object_to(open_page, server, photo, scheme):
     assert violations(page) == []
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light")])
+def test_axe_finds_nothing_to_object_to_in_reports(browser, http, portrait, tmp_path, width, scheme):
+    answer = http.post("/v1/analyses", files={"file": ("a.jpg", portrait)}, data={"explain": "true"}).json()
+    for name in ("report", "forensic"):
+        file = tmp_path / f"{name}.html"
+        file.write_bytes(http.get(answer["links"][name]).content)
+        # Their own policy would keep axe out.
+        page = browser.new_page(bypass_csp=True, viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.set_default_timeout(PATIENCE)
+        page.goto(file.as_uri())
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.close()
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_nothing_is_wider_than_the_window(open_page, server, photo, width, height):
     page = open_page(server.address, width, height)

@@ -142,11 +142,13 @@ def test_pauses_grow_and_end():
 
 def test_the_command_asks_a_server(server, photo, tmp_path, capsys):
     page = tmp_path / "report.html"
-    code = main(["detect", str(photo), "--server", server.address, "--jsonl", "--html", str(page)])
+    code = main(["detect", str(photo), "--server", server.address, "--explain", "--jsonl", "--html", str(page)])
     said = from_json(capsys.readouterr().out)
     assert code in (0, 1, 3)
     assert (said.model.name, said.input.path) == ("tiny", str(photo))
-    assert "tiny" in page.read_text(encoding="utf-8")
+    assert said.faces[0].heatmap is not None
+    assert said.provenance is not None
+    assert "Its heat map" in page.read_text(encoding="utf-8")
 
 
 def test_the_command_says_what_is_wrong_with_a_server(photo, capsys, monkeypatch):

@@ -56,6 +56,14 @@ def test_parts_that_carry_more_than_their_area_are_named_the_strongest_first(sai
     assert "not enough" not in text
 
 
+def test_of_a_video_the_frame_that_is_explained_is_spoken_of_and_given_no_verdict(make_face, make_report):
+    face = make_face(0.1, Verdict.REAL, heatmap=MAP, explanation=Explanation((), _ways(0.5, 0.9)))
+    text = " ".join(face_words(face, make_report().decision, 0.7))
+    assert "between 50 % and 90 % (as it is: 70 %)." in text
+    assert "most like a fake" in text
+    assert "erdict" not in text
+
+
 def test_nearness_is_told_with_what_it_is_measured_by(said):
     assert "knows" not in said()
     assert "is not unlike the faces that the model knows: its distance to them is 1.1; 2 % of these lie beyond 2.4" in (

@@ -47,6 +47,9 @@ def test_a_video_is_answered_with_persons_and_their_timeline(analysed):
     assert analysed["p_fake"] == report["p_fake"] == report["faces"][0]["p_fake"]
     assert "seen in 12 frames" in analysed["text"]["faces"][0]["notes"][-1]
     assert analysed["text"]["sentence"]
+    assert any(
+        "The frame that looks most like a fake: saved again" in said for said in analysed["text"]["faces"][0]["reasons"]
+    )
 
 
 def test_a_video_is_shown_by_frames_that_are_drawn_anew(http, analysed):

@@ -20,7 +20,13 @@ from deepfake_detector.report.text import (
     printable,
 )
 from deepfake_detector.report.video_schema import data_uri
-from deepfake_detector.report.video_text import answer_sentence, answer_threshold, person_reasons, seconds_words
+from deepfake_detector.report.video_text import (
+    answer_sentence,
+    answer_threshold,
+    explained_frame,
+    person_reasons,
+    seconds_words,
+)
 from deepfake_detector.report.words import MAP_WORDS, caution_sentences, face_words, provenance_sentences
 
 NO_NAME = "picture without a name"
@@ -286,7 +292,7 @@ def _reasons(report: Report | VideoReport, close_ups: Sequence[CloseUp]) -> list
     """For each face that has a close-up or a sentence."""
     found = []
     for index, face in enumerate(report.faces):
-        words = face_words(face, report.decision)
+        words = face_words(face, report.decision, explained_frame(report, index))
         shown = close_ups[index] if index < len(close_ups) else None
         if shown is not None or words:
             found.append(

@@ -65,6 +65,12 @@ def answer_threshold(report: Report | VideoReport) -> str:
     return f"{said} It was set on single pictures."
 
 
+def explained_frame(report: Report | VideoReport, number: int) -> float | None:
+    """The probability of the frame that the explanation of a person (counted from 0) is of; None for pictures."""
+    exhibits = () if isinstance(report, Report) else report.persons[number].exhibits
+    return exhibits[0].p_fake if exhibits else None
+
+
 def person_sentence(person: Person) -> str:
     """When somebody was seen, in how many frames, and when they look fake."""
     start, end = person.span

@@ -73,13 +73,15 @@ _MANIFEST_WORDS = {
 }
 
 
-def face_words(face: Face, decision: Decision) -> tuple[str, ...]:
-    """What can be said of one face beside its score; empty where no explanation was asked for."""
+def face_words(face: Face, decision: Decision, frame: float | None = None) -> tuple[str, ...]:
+    """What can be said of one face beside its score; empty where no explanation was asked for.
+
+    ``frame`` is the probability of the single frame of a video that is explained, where the face's own is pooled.
+    """
     if face.heatmap is None:
         return ()
-    return tuple(
-        said for said in (where_sentence(face), stability_sentence(face, decision), nearness_sentence(face)) if said
-    )
+    stability = stability_sentence(face, decision) if frame is None else frame_sentence(face, frame)
+    return tuple(said for said in (where_sentence(face), stability, nearness_sentence(face)) if said)
 
 
 def where_sentence(face: Face) -> str:
@@ -116,9 +118,7 @@ def stability_sentence(face: Face, decision: Decision) -> str:
     ways = face.explanation.reencodings if face.explanation else ()
     if not ways:
         return ""
-    low, high = (bound(way.p_fake for way in ways) for bound in (min, max))
-    said = percent(low) if percent(low) == percent(high) else f"between {percent(low)} and {percent(high)}"
-    text = f"Saved again in {len(ways)} light ways, its probability is {said} (as it is: {percent(face.p_fake)})."
+    text = f"Saved again in {_moved(ways)} (as it is: {percent(face.p_fake)})."
     if not face.quality.usable:
         return text
     other = [way for way in ways if _verdict(way, decision) is not face.verdict]
@@ -126,6 +126,14 @@ def stability_sentence(face: Face, decision: Decision) -> str:
         return f"{text} The verdict stays."
     changes = [f"{VERDICT_WORDS[_verdict(way, decision)]} with {way.name}" for way in other]
     return f"{text} The verdict does not hold: {_listed(changes)}."
+
+
+def frame_sentence(face: Face, frame: float) -> str:
+    """The same of the one frame of a video that is explained, which has no verdict of its own."""
+    ways = face.explanation.reencodings if face.explanation else ()
+    if not ways:
+        return ""
+    return f"The frame that looks most like a fake: saved again in {_moved(ways)} (as it is: {percent(frame)})."
 
 
 def nearness_sentence(face: Face) -> str:
@@ -172,6 +180,12 @@ def provenance_sentences(provenance: Provenance | None) -> tuple[str, ...]:
             "against the picture."
         )
     return tuple(said)
+
+
+def _moved(ways: tuple[Reencoding, ...]) -> str:
+    low, high = (bound(way.p_fake for way in ways) for bound in (min, max))
+    said = percent(low) if percent(low) == percent(high) else f"between {percent(low)} and {percent(high)}"
+    return f"{len(ways)} light ways, its probability is {said}"
 
 
 def _weight_for_fake(face: Face) -> float:

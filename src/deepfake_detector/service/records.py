@@ -14,7 +14,13 @@ from deepfake_detector.core.video import VideoReport
 from deepfake_detector.report.schema import AnalysedRecord, from_record
 from deepfake_detector.report.text import VERDICT_WORDS, encodable, face_reasons, percent
 from deepfake_detector.report.video_schema import VideoRecord
-from deepfake_detector.report.video_text import answer_sentence, answer_threshold, person_reasons, person_sentence
+from deepfake_detector.report.video_text import (
+    answer_sentence,
+    answer_threshold,
+    explained_frame,
+    person_reasons,
+    person_sentence,
+)
 from deepfake_detector.report.words import MAP_WORDS, caution_sentences, face_words, provenance_sentences
 from deepfake_detector.service.db.tables import SECOND, Analysis, State
 
@@ -221,7 +227,7 @@ def _faces(report: Report | VideoReport) -> tuple[FaceText, ...]:
             verdict=VERDICT_WORDS[face.verdict],
             probability=percent(face.p_fake),
             notes=(*(() if face.kind is None else (face.kind.value,)), *said),
-            reasons=face_words(face, report.decision),
+            reasons=face_words(face, report.decision, explained_frame(report, at)),
         )
-        for face, said in zip(report.faces, notes, strict=True)
+        for at, (face, said) in enumerate(zip(report.faces, notes, strict=True))
     )

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from deepfake_detector.service.access import COOKIE, CSRF_HEADER
+from deepfake_detector.service.db.tables import SECOND, now
 
 
 @pytest.fixture
@@ -104,11 +105,12 @@ def test_secrets_are_stored_as_hashes_only(app):
         assert secret.encode() not in stored
 
 
-def test_keys_end(app):
+def test_keys_end(app, monkeypatch):
     store = app.services.keys
-    new = store.create("short", days=0.1 / 86_400)
+    new = store.create("short", days=1)
     assert store.find(new.secret) is not None
-    time.sleep(0.15)
+    tomorrow = now() + 25 * 3600 * SECOND
+    monkeypatch.setattr("deepfake_detector.service.db.keys.now", lambda: tomorrow)
     assert store.find(new.secret) is None
     revoked = store.create("revoked")
     assert store.revoke(revoked.key.id)

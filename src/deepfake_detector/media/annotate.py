@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
+from uuid import uuid4
 
 import numpy as np
 
@@ -81,26 +81,18 @@ def annotate_video(
 @contextmanager
 def _replacing(target: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of ``target`` when the block ends well, and vanishes when it does not."""
+    path = target.with_name(f".{target.stem}-{uuid4().hex[:12]}{target.suffix}")
     try:
-        file = NamedTemporaryFile(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix, delete=False)  # noqa: SIM115
+        file = path.open("x+b")
     except OSError as error:
         raise ConfigError(f"cannot write {target}: {error.strerror or error}; give another place") from error
-    path = Path(file.name)
     try:
         with file:
-            yield cast(BinaryIO, file)
-        path.chmod(0o666 & ~_umask())
+            yield file
         path.replace(target)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    """What the user wants new files not to allow; temporary files are made for their owner alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _begun(file: BinaryIO, target: Path, heard: InputContainer, info: VideoInfo, limits: VideoLimits) -> _Film:

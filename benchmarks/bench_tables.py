@@ -104,6 +104,28 @@ def sources(content: dict[str, Any]) -> str:
     )
 
 
+def backbones(content: dict[str, Any]) -> str:
+    """Networks side by side: what each costs and reaches."""
+    header = [
+        "name", "backbone", "weights", "px", "million weights", "MB", "ms per face", "training images/s",
+        "per CPU second", "AUC, known sets", "foreign", "changed",
+    ]  # fmt: skip
+    rows = []
+    for row in content["rows"]:
+        speed = row["training"] or {}
+        cells = [row["name"], row["backbone"], "**random**" if row["weights"] == "random" else row["weights"]]
+        cells += [str(row["size"]), f"{row['parameters'] / 1e6:.2f}", f"{row['megabytes']:.1f}"]
+        cells += [f"{row['milliseconds']:.1f}"]
+        cells += [f"{speed[key]:.1f}" if speed else "–" for key in ("per_second", "per_cpu_second")]
+        rows.append([*cells, *(share(row[figure]) for figure in ("own", "foreign", "robust"))])
+    foreign = ", ".join(f"{name} ({real} real, {fake} fake)" for name, (real, fake) in content["foreign"].items())
+    return (
+        f"`{content['command']}` on {content['machine']}. "
+        "[What the columns mean](bench.md#deepfake-bench-backbones-config). "
+        f"Foreign sets: {foreign}.\n\n{bullets(content)}\n{table(header, rows)}"
+    )
+
+
 def sources_cell(cell: dict[str, Any] | None) -> str:
     """One fold on one set."""
     if cell is None:

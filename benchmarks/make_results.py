@@ -5,8 +5,9 @@ Nothing is typed by hand.
     python benchmarks/make_results.py [--check]
 
 ``evaluation*.json`` are ``metrics.json`` files of ``deepfake evaluate``; ``probe*.json`` are what ``deepfake probe
---output`` writes; ``robustness*.json``, ``comparison*.json`` and ``sources*.json`` are those of ``deepfake bench``;
-``faithfulness*.json`` come from ``benchmarks/faithfulness.py``; every other file is a table of its entries.
+--output`` writes; ``robustness*.json``, ``comparison*.json``, ``sources*.json`` and ``backbones*.json`` are those of
+``deepfake bench``; ``faithfulness*.json`` come from ``benchmarks/faithfulness.py``; every other file is a table of its
+entries.
 ``--check`` writes nothing, and fails if the pages are not what the files say.
 """
 
@@ -17,7 +18,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench_tables import comparison, doubt, people, robustness, share, sources, table, uncertainty
+from bench_tables import (
+    backbones,
+    comparison,
+    doubt,
+    people,
+    robustness,
+    share,
+    sources,
+    table,
+    uncertainty,
+)
 from concept_figures import FIGURES
 
 from deepfake_detector import load_model
@@ -149,6 +160,7 @@ RENDERERS = {
     "comparison": comparison,
     "sources": sources,
     "uncertainty": uncertainty,
+    "backbones": backbones,
     "faithfulness": faithfulness,
 }
 """How a file is shown, by how its name begins."""

@@ -16,7 +16,13 @@ def test_it_has_the_weights_of_the_paper():
     kind_head = 17  # which the paper does not have
     assert sum(int(np.prod(weight.shape)) for weight in network.trainable_weights) == 27_977 + kind_head
     assert network.get_layer("feature_map").output.shape == (None, 1, 1, 16)
-    assert blocks([layer.name for layer in network.layers]) == [f"block_{number}" for number in range(1, 6)]
+    assert blocks(network) == [f"block_{number}" for number in range(1, 6)]
+
+
+def test_mesoinception_has_the_weights_of_the_paper():
+    network = build_network("mesoinception", BackboneSpec(size=256), HeadSpec(dropout=0.5))
+    assert sum(int(np.prod(weight.shape)) for weight in network.trainable_weights) == 28_615 + 17
+    assert network.get_layer("feature_map").output.shape == (None, 1, 1, 16)
 
 
 @pytest.mark.parametrize("batchnorm", ["learned", "frozen"])

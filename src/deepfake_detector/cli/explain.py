@@ -31,6 +31,7 @@ class Method(StrEnum):
     GRAD_CAM = "grad-cam"
     GRAD_CAM_PLUS_PLUS = "grad-cam++"
     GRADIENT = "gradient"
+    ROLLOUT = "attention-rollout"
 
 
 OF_ONNX = (Method.CAM, Method.OCCLUSION)

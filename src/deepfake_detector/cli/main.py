@@ -65,6 +65,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "sources",
         "Train without each family of sources, and test on every set.",
     ),
+    "bench backbones": (
+        "deepfake_detector.cli.bench_backbones",
+        "backbones",
+        "Train several backbones with one budget, and compare them.",
+    ),
     "bench uncertainty": (
         "deepfake_detector.cli.bench_uncertainty",
         "uncertainty",

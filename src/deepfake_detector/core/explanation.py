@@ -17,6 +17,7 @@ class MapMethod(StrEnum):
     GRAD_CAM = "grad-cam"
     GRAD_CAM_PLUS_PLUS = "grad-cam++"
     GRADIENT = "gradient"
+    ROLLOUT = "attention-rollout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Heatmap:
 
     ``values`` are rows from top to bottom; positive speaks for fake. With ``cam`` they are in raw logits and average
     to the fake logit (of a single network: without its bias); with ``occlusion`` each is what the fake logit loses
-    when the cell is covered; the other methods have no unit. ``corners`` are those of the square, (x, y) in pixels of
+    when the cell is covered; with ``attention-rollout`` they are shares of attention, which speak for neither side; the
+    other methods have no unit. ``corners`` are those of the square, (x, y) in pixels of
     the upright picture: top left, top right, bottom right, bottom left; the square may lean, and may reach out of the
     picture.
     """

@@ -99,7 +99,8 @@ class Explainer:
             explanation = None
             if index < len(again):
                 own = prepared.labels[index]
-                parts = () if own is None else part_shares(maps[index], own)
+                # What attention looks at is no evidence for either side.
+                parts = () if own is None or method is MapMethod.ROLLOUT else part_shares(maps[index], own)
                 ways = zip(LIGHT, moved[index], strict=True)
                 reencodings = tuple(Reencoding(name, float(p)) for name, p in ways)
                 explanation = Explanation(parts, reencodings, self._nearness(scores, index))

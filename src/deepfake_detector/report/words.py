@@ -22,6 +22,7 @@ MAP_WORDS = {
     MapMethod.GRAD_CAM: "Grad-CAM; the scale has no unit",
     MapMethod.GRAD_CAM_PLUS_PLUS: "Grad-CAM++; the scale has no unit",
     MapMethod.GRADIENT: "Input gradient; the scale has no unit",
+    MapMethod.ROLLOUT: "Attention rollout: where the network looks, whatever it decides; shares of its attention",
 }
 
 PART_WORDS = {

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import CropMode, CropRule
+from deepfake_detector.training.candidates import Candidate
 from deepfake_detector.training.data.augment_config import AugmentConfig
 from deepfake_detector.training.data.sampling import BalanceConfig
 from deepfake_detector.training.data.synthetic import SyntheticConfig
@@ -87,15 +88,18 @@ class DenseHead(_Strict):
 class ModelConfig(_Strict):
     """The network and the weights that it starts from."""
 
-    backbone: str = Field("mobilenetv2", description="a name from deepfake_detector.training.models.BACKBONES")
-    alpha: Positive = Field(1.0, le=2.0, description="width multiplier")
+    backbone: str = Field(
+        "mobilenetv2", description="a name (see Backbones), or a function of your own as package.module:function"
+    )
+    alpha: Positive = Field(1.0, le=8.0, description="width multiplier, of backbones that have one")
     shrink: AtLeastOne = Field(
         1, description="the network begins by averaging blocks of so many pixels squared; 2 looks at half of data.size"
     )
     weights: str = Field(
         "imagenet",
         description="'imagenet' (keras.applications), 'imagenet-torchvision' (ported), a .npz, .h5 or .keras file, "
-        "a run folder, a bundle or shipped model (of a joined one 'mobilenetv2#1' is the first branch), or 'random'",
+        "a run folder, a bundle or shipped model (of a joined one 'mobilenetv2#1' is the first branch), 'random', or "
+        "'own' (those that a backbone of your own comes with)",
     )
     head: Literal["linear"] | DenseHead = Field("linear", description="'linear', or {dense: [256]}")
     dropout: float = Field(0.2, ge=0.0, lt=1.0, description="dropout before each layer of the head")
@@ -118,11 +122,26 @@ class BatchNorm(StrEnum):
     LEARNED = "learned"
 
 
+class Tune(StrEnum):
+    """Which layers of the network learn in phase two; the head always does."""
+
+    ALL = "all"
+    NORMS = "norms"
+    HEAD = "head"
+
+
 class TrainPhase(_Strict):
     """Phase two: the network learns from one block on; BatchNorm stays as it is, unless it is to be learned."""
 
     epochs: Count = Field(10, description="passes over the training pictures; 0 leaves the phase out")
-    from_block: str = Field("block_13", description="the first block that learns, or 'all'")
+    from_block: str | None = Field(
+        None, description="the first block that learns, or 'all'; null: the backbone's default"
+    )
+    tune: Tune = Field(
+        Tune.ALL,
+        description="what learns from there on: 'all' layers, only the 'norms' (LayerNorm), or only the 'head' (a "
+        "linear probe on pictures that change each time)",
+    )
     batchnorm: BatchNorm = Field(
         BatchNorm.FROZEN, description="'frozen', or 'learned', for networks without pretrained weights"
     )
@@ -233,6 +252,9 @@ class TrainConfig(_Strict):
     families: dict[FamilyName, tuple[str, ...]] = Field(
         default_factory=dict, description="sets that `deepfake bench sources` leaves out together, by name"
     )
+    backbones: dict[FamilyName, Candidate] = Field(
+        default_factory=dict, description="what `deepfake bench backbones` compares, by name"
+    )
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -327,5 +349,5 @@ def _fields(location: list[str]) -> list[str]:
 def _section(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType, dict) else ()
     return next((found for option in options if (found := _section(option)) is not None), None)

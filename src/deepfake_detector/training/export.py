@@ -65,7 +65,10 @@ def to_onnx(network: keras.Model) -> bytes:
     size = network.input_shape[1]
     signature = (tf.TensorSpec((None, size, size, 3), tf.uint8, name=INPUT),)
     model, _ = tf2onnx.convert.from_function(
-        tf.function(_outputs(network), input_signature=signature), input_signature=signature, opset=OPSET
+        tf.function(_outputs(network), input_signature=signature),
+        input_signature=signature,
+        opset=OPSET,
+        custom_op_handlers={"Erfc": (_without_erfc, ["Erf"])},
     )
     return _simplified(model.SerializeToString(), _shapes(network))
 
@@ -117,6 +120,22 @@ def _outputs(network: keras.Model) -> Any:
         return found | ({"cam": activation_map(network, feature_map)} if has_activation_map(network) else {})
 
     return outputs
+
+
+def _without_erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """Write erfc(x), of which TensorFlow makes GELU and which ONNX does not have, as 1 − erf(x)."""
+    erf = graph.make_node("Erf", [node.input[0]])
+    one = graph.make_const(f"{name}/one", np.ones((), np.float32))
+    shape, dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
+    graph.remove_node(name)
+    graph.make_node(
+        "Sub",
+        [one.output[0], erf.output[0]],
+        outputs=[node.output[0]],
+        name=name,
+        shapes=[shape],
+        dtypes=[dtype],
+    )
 
 
 def _shapes(network: keras.Model) -> dict[str, list[str | int]]:

@@ -22,10 +22,16 @@ from deepfake_detector.training.checkpoint import (
     save_state,
     weights_name,
 )
-from deepfake_detector.training.config import BatchNorm, Schedule, Selection, TrainConfig
+from deepfake_detector.training.config import BatchNorm, Schedule, Selection, TrainConfig, TrainPhase, Tune
 from deepfake_detector.training.features import HeadData, cached_features, forget_features
 from deepfake_detector.training.fitdata import FitData
-from deepfake_detector.training.models.network import freeze_all_but_heads, head_model, settle_batchnorm, unfreeze_from
+from deepfake_detector.training.models.network import (
+    freeze_all_but_heads,
+    freeze_all_but_norms,
+    head_model,
+    settle_batchnorm,
+    unfreeze_from,
+)
 from deepfake_detector.training.selection import Figures, Known, figures
 from deepfake_detector.training.steps import Logits, Stepper, current_rate, learning_rate
 from deepfake_detector.training.team import ALONE, Team
@@ -182,9 +188,7 @@ class _FineTuning:
         self._loader = training.data.train
         self._steps = [self._loader.steps(training.first_epoch + epoch) for epoch in range(self._phase.epochs)]
         network = training.network
-        unfreeze_from(network, self._phase.from_block)
-        if self._phase.batchnorm is BatchNorm.LEARNED:
-            _learn_batchnorm(network)
+        choose_what_learns(network, self._phase)
         begins = state.epoch == 0 and state.step == 0
         if begins:
             restore(training.folder, state, network.variables)
@@ -251,6 +255,18 @@ class _FineTuning:
         state = replace(state, epoch=epoch + 1, step=0) if ends else replace(state, epoch=epoch, step=step)
         self._state = training.save(state, stepper.variables())
         training.callback.on_check(self._state.checks)
+
+
+def choose_what_learns(network: keras.Model, phase: TrainPhase) -> None:
+    """Freeze and unfreeze the layers as phase two wants them. Raises ConfigError if it cannot be done."""
+    if phase.tune is Tune.HEAD:
+        freeze_all_but_heads(network)
+        return
+    unfreeze_from(network, phase.from_block)
+    if phase.tune is Tune.NORMS:
+        freeze_all_but_norms(network)
+    elif phase.batchnorm is BatchNorm.LEARNED:
+        _learn_batchnorm(network)
 
 
 def _learn_batchnorm(network: keras.Model) -> None:

@@ -1,4 +1,4 @@
-"""Heat maps of Keras networks of any convolutional backbone: activation maps, Grad-CAM, Grad-CAM++, input gradients."""
+"""Heat maps of Keras networks: activation maps, Grad-CAM, Grad-CAM++, input gradients, attention rollout."""
 
 from __future__ import annotations
 
@@ -100,13 +100,41 @@ def input_gradient(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP)
     return np.stack(pooled).astype(np.float32)
 
 
+def attention_rollout(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:
+    """How much of each patch flows into the pooled tokens of a transformer (Abnar & Zuidema 2020); each map sums to 1.
+
+    The attention of a block is the mean over its heads; half of what goes on is the shortcut beside it. A class token
+    counts as a way for the others, but is not in the map. It says where the network looks, not which way it decides.
+    ``layer`` is the one whose height and width the map has. Raises ConfigError for a network without attention.
+    """
+    import keras
+    import tensorflow as tf
+
+    attentions = [one for one in network.layers if isinstance(one, keras.layers.MultiHeadAttention)]
+    if not attentions:
+        raise ConfigError("attention rollout needs a transformer, such as vit-tiny; take grad-cam for this network")
+    entries = keras.Model(network.input, [one.input[0] for one in attentions])(tf.convert_to_tensor(crops))
+    _, height, width, _ = network.get_layer(layer).output.shape
+    flow: Any = np.eye(attentions[0].input[0].shape[1], dtype=np.float32)
+    for attention, tokens in zip(attentions, _listed(entries), strict=True):
+        _, weights = attention(tokens, tokens, return_attention_scores=True)  # (N, heads, tokens, tokens)
+        flow = (0.5 * weights.numpy().mean(axis=1) + 0.5 * np.eye(weights.shape[-1], dtype=np.float32)) @ flow
+    pooled = flow[:, -height * width :, -height * width :].mean(axis=1)
+    return np.asarray((pooled / pooled.sum(axis=1, keepdims=True)).reshape(-1, height, width), dtype=np.float32)
+
+
 METHODS: Mapping[MapMethod, Callable[..., FloatArray]] = {
     MapMethod.CAM: class_activation,
     MapMethod.GRAD_CAM: grad_cam,
     MapMethod.GRAD_CAM_PLUS_PLUS: grad_cam_plus_plus,
     MapMethod.GRADIENT: input_gradient,
+    MapMethod.ROLLOUT: attention_rollout,
 }
 """Each takes a network, crops (N, S, S, 3), and the name of the layer whose channels are weighted."""
+
+
+def _listed(tensors: Any) -> list[Any]:
+    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]
 
 
 def _features_and_gradients(network: keras.Model, crops: Crops, layer: str) -> tuple[Any, Any]:

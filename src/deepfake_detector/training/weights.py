@@ -16,6 +16,7 @@ from deepfake_detector.core.errors import WeightsError
 if TYPE_CHECKING:
     import keras
 
+    from deepfake_detector.training.models.applications import Application
     from deepfake_detector.training.models.network import HeadSpec
     from deepfake_detector.training.models.spec import BackboneSpec
 
@@ -24,6 +25,7 @@ TORCHVISION = "imagenet-torchvision"
 RANDOM = "random"
 CACHE_VARIABLE = "DEEPFAKE_DETECTOR_WEIGHTS"
 PORTED_FILE = "mobilenet_v2_imagenet_torchvision.npz"
+OWN = "own"
 TOP = "predictions"
 BLOCKS_OF_TORCHVISION = 17
 
@@ -46,7 +48,8 @@ def network_with_weights(
 
     ``weights`` is "imagenet" (keras.applications, needs the internet once), "imagenet-torchvision" (the ported file
     in the cache), a .npz that was ported, a .h5 of keras.applications, a .keras checkpoint, a run folder, a bundle
-    (see ``bundle_weights``), or "random", which has to be asked for by that word. Raises WeightsError.
+    (see ``bundle_weights``), or "random", which has to be asked for by that word; "own" are those that a backbone of
+    one's own comes with. Raises WeightsError, and ConfigError for a backbone that does not exist.
     """
     from deepfake_detector.training.bundle_weights import is_bundle, network_of_bundle
     from deepfake_detector.training.models.network import build_network
@@ -57,14 +60,20 @@ def network_with_weights(
         return network if network.input_shape[1] == size else _at_size(network, size)
 
     path = Path(weights).expanduser()
-    if weights not in {IMAGENET, TORCHVISION, RANDOM} and (path.is_dir() or path.suffix == ".keras"):
+    if weights not in {IMAGENET, TORCHVISION, RANDOM, OWN} and (path.is_dir() or path.suffix == ".keras"):
         return _continued(path, size)
-    network = build_network(backbone, replace(conventions(weights, size, alpha), shrink=shrink), head)
-    if weights == RANDOM:
-        return network
+    spec = replace(conventions(weights, size, alpha), shrink=shrink)
     if weights == IMAGENET or path.suffix == ".h5":
-        copy_by_name(_keras_application(backbone, weights, size, alpha), network)
-    else:
+        application = _application(backbone, weights)
+        network = build_network(backbone, spec, head)
+        copy_in_order(_pretrained(application, backbone, weights, spec), network, application.bgr)
+        return network
+    if weights == OWN and ":" not in backbone:
+        raise WeightsError(f"only a backbone of your own (package.module:function) has weights 'own', not {backbone}")
+    if weights == TORCHVISION and backbone != "mobilenetv2":
+        raise WeightsError(f"{TORCHVISION!r} are weights of mobilenetv2; {_what_else(backbone)}")
+    network = build_network(backbone, spec, head)
+    if weights not in {RANDOM, OWN}:
         if alpha != 1.0:
             raise WeightsError(f"the ported weights are for alpha 1.0, not {alpha}; set model.alpha to 1.0")
         load_arrays(network, read_arrays(ported_file() if weights == TORCHVISION else path))
@@ -122,14 +131,32 @@ def load_arrays(network: keras.Model, arrays: Mapping[str, NDArray[np.float32]])
             variable.assign(arrays[name])
 
 
-def copy_by_name(source: keras.Model, network: keras.Model) -> None:
-    """Copy the weights of all layers that both networks have by name; raises WeightsError as ``load_arrays`` does."""
-    arrays = {
-        f"{layer.name}/{variable.name}": np.asarray(variable.numpy(), dtype=np.float32)
-        for layer in source.layers
-        for variable in layer.weights
-    }
-    load_arrays(network, arrays)
+def copy_in_order(source: keras.Model, network: keras.Model, bgr: bool = False) -> None:
+    """Copy the weights of a network of keras.applications into the backbone, which was made by the same builder.
+
+    Some of its layers have names that differ each time, but their order is the same. ``bgr``: the first kernel of
+    ``source`` wants blue first. Raises WeightsError if the two do not fit.
+    """
+    import keras
+
+    from deepfake_detector.training.models.network import head_layers
+
+    heads = {layer.name for layer in head_layers(network)}
+    ours = [layer for layer in network.layers if layer.weights and layer.name not in heads]
+    # What is normalised in the graph is not normalised again.
+    theirs = [one for one in source.layers if one.weights and not isinstance(one, keras.layers.Normalization)]
+    if len(ours) != len(theirs):
+        raise WeightsError(f"the weights are of {len(theirs)} layers, the network has {len(ours)}; they do not fit")
+    for place, (one, layer) in enumerate(zip(theirs, ours, strict=True)):
+        arrays = one.get_weights()
+        if isinstance(layer, keras.layers.DepthwiseConv2D) and isinstance(one, keras.layers.Conv2D):
+            arrays[0] = arrays[0].transpose(0, 1, 3, 2)  # one group for each channel; see models.applications
+        shapes = [array.shape for array in arrays], [tuple(variable.shape) for variable in layer.weights]
+        if shapes[0] != shapes[1]:
+            raise WeightsError(f"{layer.name!r} has weights of shapes {shapes[0]}, the network wants {shapes[1]}")
+        if bgr and place == 0:
+            arrays[0] = arrays[0][:, :, ::-1]
+        layer.set_weights(arrays)
 
 
 def from_torchvision(state: Mapping[str, NDArray[np.float32]]) -> Arrays:
@@ -179,28 +206,53 @@ def _continued(path: Path, size: int) -> keras.Model:
 
 
 def _at_size(network: keras.Model, size: int) -> keras.Model:
-    """The same network, with its weights, for pictures of another side; all its layers take any."""
-    config = network.get_config()
+    """The same network, with its weights, for pictures of another side. Raises WeightsError if it takes no other."""
+    from deepfake_detector.training.models.vit import POSITIONS, resize_layer, resized_positions
+
+    config, factor = network.get_config(), size / network.input_shape[1]
     for layer in config["layers"]:
+        layer.pop("build_config", None)  # the shapes of the old size
         if layer["class_name"] == "InputLayer":
             layer["config"]["batch_shape"] = (None, size, size, 3)
-    resized: keras.Model = type(network).from_config(config)
-    resized.set_weights(network.get_weights())
+        resize_layer(layer, factor)
+    try:
+        resized: keras.Model = type(network).from_config(config)
+        for layer, old in zip(resized.layers, network.layers, strict=True):
+            arrays = old.get_weights()
+            if layer.name == POSITIONS:
+                arrays[1] = resized_positions(arrays[1], layer.weights[1].shape[0])
+            layer.set_weights(arrays)
+    except ValueError as error:
+        raise WeightsError(
+            f"this network is for pictures of {network.input_shape[1]} px and cannot take {size} ({error}); set "
+            f"data.size to {network.input_shape[1]}, or begin from other weights"
+        ) from error
     return resized
 
 
-def _keras_application(backbone: str, weights: str, size: int, alpha: float) -> keras.Model:
-    """The network of keras.applications with its weights, downloaded (and then cached by Keras) or from a file."""
-    import keras
+def _application(backbone: str, weights: str) -> Application:
+    """Which network of keras.applications the weights are of. Raises WeightsError if Keras has none."""
+    from deepfake_detector.training.models import find_backbone
 
-    applications = {"mobilenetv2": keras.applications.MobileNetV2}
-    try:
-        return applications[backbone](
-            weights=weights, include_top=False, alpha=alpha, input_shape=(size, size, 3), name=backbone
+    application = find_backbone(backbone).application
+    if application is None:
+        raise WeightsError(
+            f"keras.applications has no {backbone}, so there are no weights {weights!r} for it; {_what_else(backbone)}"
         )
+    return application
+
+
+def _what_else(backbone: str) -> str:
+    ported = f"{TORCHVISION!r} (scripts/port_imagenet_weights.py makes the file), " * (backbone == "mobilenetv2")
+    return f"set model.weights to {ported}a file, the folder of an earlier run, or 'random' to begin from nothing"
+
+
+def _pretrained(application: Application, backbone: str, weights: str, spec: BackboneSpec) -> keras.Model:
+    """The network of keras.applications with its weights, downloaded (and then cached by Keras) or from a file."""
+    try:
+        return application.pretrained(weights, spec)
     except Exception as error:
         raise WeightsError(
-            f"cannot get the weights {weights!r} of keras.applications for {backbone}: {error}. Go online once, give "
-            f"the path of a file instead, or set model.weights to {TORCHVISION!r}, whose file "
-            "scripts/port_imagenet_weights.py makes"
+            f"cannot get the weights {weights!r} of keras.applications for {backbone}: {error}. Go online once, or "
+            f"{_what_else(backbone)}"
         ) from error

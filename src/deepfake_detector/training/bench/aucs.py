@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from deepfake_detector.training.intervals import Estimate, Floats, Ints, Resampling, bootstrap, percentile
@@ -43,3 +45,26 @@ def auc_estimate(labels: Ints, scores: Floats, groups: Ints, resampling: Resampl
         return Estimate(value, reason=without)
     drawn = bootstrap(lambda weights: np.array([auc(weights)]), groups, resampling)
     return percentile(value, drawn[0], resampling)
+
+
+def mean_auc_estimate(
+    labels: Ints, rows: Floats, parts: Sequence[Ints], groups: Ints, resampling: Resampling
+) -> Estimate:
+    """The mean ROC-AUC over several scores of the same pictures, and over parts of them, with its bootstrap interval.
+
+    ``rows`` (k, N) are the scores, NaN for pictures that are left out; each of ``parts`` are the places of pictures
+    with both classes; ``groups`` (N,) numbered from 0 are drawn whole.
+    """
+    if not parts:
+        return Estimate(None, reason="needs both classes")
+    aucs = [[WeightedAuc(labels[part], row[part]) for part in parts] for row in rows]
+
+    def statistic(weights: Floats) -> Floats:
+        found = [auc(weights[part]) for own in aucs for auc, part in zip(own, parts, strict=True)]
+        return np.array([np.mean(found)])
+
+    value = float(statistic(np.ones(len(labels)))[0])
+    without = no_interval(int(groups.max()) + 1, resampling)
+    if without:
+        return Estimate(value, reason=without)
+    return percentile(value, bootstrap(statistic, groups, resampling)[0], resampling)

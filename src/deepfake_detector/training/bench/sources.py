@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from deepfake_detector.core.errors import ConfigError, DataError
-from deepfake_detector.scoring.bundle import CARD_FILE, Bundle, load_bundle
+from deepfake_detector.scoring.bundle import Bundle, load_bundle
 from deepfake_detector.training.bench.aucs import auc_estimate
+from deepfake_detector.training.bench.runs import trained_run
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.config import TrainConfig
 from deepfake_detector.training.data.manifest import read_data
@@ -20,7 +21,6 @@ from deepfake_detector.training.data.samples import Label, Sample, Split, finger
 from deepfake_detector.training.evaluation import Settings, answered, group
 from deepfake_detector.training.intervals import Estimate, Rate, rate
 from deepfake_detector.training.predict import Prediction, bounds, predict
-from deepfake_detector.training.run import RunFolder, create_run
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def bench_sources(
     if not tested:
         raise DataError(f"{config.data.source} has no pictures in the split {options.split}")
     folds = {family: fold_config(config, family, options.validate_left_out) for family in config.families}
-    runs = {family: _trained(fold, callbacks) for family, fold in folds.items()}
+    runs = {family: trained_run(fold, callbacks) for family, fold in folds.items()}
     predictions, cells = {}, []
     for family, run in runs.items():
         bundle = load_bundle(run.bundle)
@@ -189,25 +189,6 @@ def fold_config(config: TrainConfig, family: str, validate: bool) -> TrainConfig
             "card": config.card.model_copy(update={"name": None}),
         }
     )
-
-
-def _trained(fold: TrainConfig, callbacks: Sequence[Callback]) -> RunFolder:
-    """The finished run of a fold. Raises ConfigError if its folder is that of another experiment."""
-    run = RunFolder(fold.outputs / fold.name)
-    if run.config_file.is_file():
-        if run.config() != fold:
-            raise ConfigError(f"{run.path} is a run of another config; remove it, or give this one another name")
-        if run.record_file.is_file() and run.record().finished and (run.bundle / CARD_FILE).is_file():
-            logger.info("%s is trained already", run.path)
-            return run
-    else:
-        run = create_run(fold)
-    import keras
-
-    from deepfake_detector.training.train import train
-
-    keras.backend.clear_session()
-    return train(run, callbacks).run
 
 
 def measure_fold(

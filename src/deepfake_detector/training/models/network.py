@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deepfake_detector.core.errors import ConfigError
-from deepfake_detector.training.models import BACKBONES
+from deepfake_detector.training.models import ALL, BACKBONES, Backbone, find_backbone
 from deepfake_detector.training.models.spec import BackboneSpec
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ FEATURES = "features"
 FAKE = "fake_logit"
 KIND = "kind_logit"
 BRANCH_MAPS = "branch_maps"
+SUFFIX = "_detector"
+OWN = "own"
 SETTLING_BATCHES = 24
 SETTLING_MOMENTUM = 0.8
 
@@ -35,13 +38,16 @@ class HeadSpec:
 def build_network(backbone: str, spec: BackboneSpec, head: HeadSpec) -> keras.Model:
     """Image (N, S, S, 3) uint8 RGB → {"fake": (N,), "kind": (N,)} logits; positive is fake, and generated.
 
-    Raises ConfigError for a backbone that does not exist.
+    Raises ConfigError for a backbone that does not exist, or not in this width.
     """
     import keras
 
-    if backbone not in BACKBONES:
-        raise ConfigError(f"there is no backbone {backbone!r}; choose one of {', '.join(sorted(BACKBONES))}")
-    body = BACKBONES[backbone](spec)
+    found = find_backbone(backbone)
+    least, most = found.widths
+    if not least <= spec.alpha <= most:
+        widths = "has one width only; set model.alpha to 1" if least == most else f"takes {least:g}–{most:g}"
+        raise ConfigError(f"model.alpha is {spec.alpha:g}, but the backbone {backbone} {widths}")
+    body = found.build(spec)
     feature_map = keras.layers.Identity(name=FEATURE_MAP)(body.output)
     x = keras.layers.GlobalAveragePooling2D(name=FEATURES)(feature_map)
     if head.dropout:
@@ -56,7 +62,8 @@ def build_network(backbone: str, spec: BackboneSpec, head: HeadSpec) -> keras.Mo
     for key, name in (("fake", FAKE), ("kind", KIND)):
         logit = keras.layers.Dense(1, kernel_regularizer=decay, name=name)(x)
         outputs[key] = keras.layers.Reshape((), name=f"{name}_flat")(logit)
-    return keras.Model(body.input, outputs, name=f"{backbone}_detector")
+    name = backbone if backbone in BACKBONES else OWN
+    return keras.Model(body.input, outputs, name=f"{name}{SUFFIX}")
 
 
 def features_model(network: keras.Model) -> keras.Model:
@@ -125,21 +132,54 @@ def freeze_all_but_heads(network: keras.Model) -> None:
         layer.trainable = layer.name in heads
 
 
-def unfreeze_from(network: keras.Model, block: str) -> None:
+def unfreeze_from(network: keras.Model, block: str | None) -> None:
     """The block of this name ("block_13", or "all") and what follows learn; BatchNorm never does.
 
-    A BatchNormalization that is not trainable also runs in inference mode, so its statistics stay those of the
-    pretrained weights. Raises ConfigError if there is no such block.
+    None takes the block that is the backbone's default. A BatchNormalization that is not trainable also runs in
+    inference mode, so its statistics stay those of the pretrained weights. Raises ConfigError if there is no such
+    block.
     """
     import keras
 
-    names = [layer.name for layer in network.layers]
-    known = blocks(names)
-    if block != "all" and block not in known:
-        raise ConfigError(f"there is no block {block!r}; choose 'all' or one of {', '.join(known)}")
-    first = 0 if block == "all" else next(i for i, name in enumerate(names) if name.startswith(f"{block}_"))
+    backbone = backbone_of(network)
+    block = block or backbone.from_block
+    members = [_block(layer.name, backbone) for layer in network.layers]
+    if block != ALL and (not block or block not in members):
+        raise ConfigError(f"there is no block {block!r}; choose {ALL!r} or one of {', '.join(blocks(network))}")
+    first = 0 if block == ALL else members.index(block)
     for index, layer in enumerate(network.layers):
         layer.trainable = index >= first and not isinstance(layer, keras.layers.BatchNormalization)
+
+
+def freeze_all_but_norms(network: keras.Model) -> None:
+    """Of the layers that learn, only the LayerNormalizations go on to, and the heads (Basu et al. 2023).
+
+    Raises ConfigError if none of them does.
+    """
+    import keras
+
+    heads = {layer.name for layer in head_layers(network)}
+    norms = 0
+    for layer in _leaves(layer for layer in network.layers if layer.name not in heads):
+        if isinstance(layer, keras.layers.LayerNormalization):
+            norms += bool(layer.trainable)
+        else:
+            layer.trainable = False
+    if not norms:
+        raise ConfigError(
+            "no LayerNormalization learns; train.tune: norms is for transformers and ConvNeXt, from an early block on"
+        )
+
+
+def _leaves(layers: Iterable[keras.Layer]) -> Iterator[keras.Layer]:
+    """The layers, and in place of a model among them those inside of it."""
+    import keras
+
+    for layer in layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer.layers)
+        else:
+            yield layer
 
 
 def settle_batchnorm(network: keras.Model, batches: Iterable[Any]) -> None:
@@ -151,6 +191,8 @@ def settle_batchnorm(network: keras.Model, batches: Iterable[Any]) -> None:
     import tensorflow as tf
 
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if not norms:
+        return
     kept = [layer.momentum for layer in norms]
     for layer in norms:
         layer.trainable, layer.momentum = True, SETTLING_MOMENTUM
@@ -161,7 +203,19 @@ def settle_batchnorm(network: keras.Model, batches: Iterable[Any]) -> None:
         layer.trainable, layer.momentum = False, momentum
 
 
-def blocks(names: Sequence[str]) -> list[str]:
+def backbone_of(network: keras.Model) -> Backbone:
+    """The facts about the backbone that a network was built from; its name says which."""
+    return BACKBONES.get(network.name.removesuffix(SUFFIX), Backbone(lambda _: network))
+
+
+def blocks(network: keras.Model) -> list[str]:
     """The names that ``unfreeze_from`` takes, in order."""
-    found = ["_".join(name.split("_")[:2]) for name in names if name.startswith("block_")]
-    return list(dict.fromkeys(found))
+    backbone = backbone_of(network)
+    found = [_block(layer.name, backbone) for layer in network.layers]
+    return list(dict.fromkeys(name for name in found if name))
+
+
+def _block(layer: str, backbone: Backbone) -> str:
+    """The block that a layer belongs to by its name; empty for none."""
+    found = re.match(backbone.blocks, layer)
+    return found.group(1) if found else ""

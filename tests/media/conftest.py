@@ -90,7 +90,9 @@ class Clip:
 
         buffer = io.BytesIO()
         with av.open(self.path or buffer, "w", format=self.container, container_options=self.muxer) as out:
-            video = out.add_stream(self.codec, rate=10, options=self.options, time_base=Fraction(1, 1000))
+            # AVI has one slot for each tick of its clock; the others get a fine one.
+            clock = Fraction(1, 10 if self.container == "avi" else 1000)
+            video = out.add_stream(self.codec, rate=10, options=self.options, time_base=clock)
             video.width, video.height, video.pix_fmt = *self.size, self.pix_fmt
             video.codec_context.thread_count = 1
             if self.aspect:
@@ -102,7 +104,7 @@ class Clip:
                 sound.layout = "mono"
             for index, seconds in enumerate(self.times or [index / 10 for index in range(self.frames)]):
                 frame = av.VideoFrame.from_ndarray(self.draw(index)).reformat(format=self.pix_fmt)
-                frame.pts, frame.time_base = round(seconds * 1000), Fraction(1, 1000)
+                frame.pts, frame.time_base = round(seconds / clock), clock
                 out.mux(video.encode(frame))
                 if sound:
                     out.mux(sound.encode(self._tone(index)))

@@ -102,6 +102,25 @@ def test_sampling_by_rate_and_by_count(clip):
     assert times(read(data, Sampling(frames=1))[1]) == [1.5]
 
 
+@pytest.mark.parametrize("container", ["mp4", "matroska", "avi"])
+def test_the_rate_of_the_video_itself_gives_every_frame(container):
+    import io
+
+    import av
+
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as out:
+        stream = out.add_stream("mpeg4", rate=30, width=64, height=64, pix_fmt="yuv420p")
+        for index in range(90):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), 40 + 2 * index, np.uint8))))
+        out.mux(stream.encode(None))
+    with open_video(buffer.getvalue()) as video:
+        frames = list(video.frames(Sampling(fps=30)))
+        assert times(frames) == [round(index / 30, 3) for index in range(90)]
+        for frame in frames[::13]:
+            np.testing.assert_array_equal(video.frame_at(round(frame.time, 3)).pixels, frame.pixels)
+
+
 def test_a_reader_can_be_read_several_times_and_at_once(clip):
     with open_video(clip(frames=30).make()) as video:
         first, second = video.frames(ALL), video.frames(Sampling(fps=2))

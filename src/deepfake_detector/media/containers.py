@@ -88,8 +88,12 @@ def require_av() -> Any:
 
 
 @contextmanager
-def opened(file: BinaryIO, container: str, name: str, limits: VideoLimits) -> Iterator[InputContainer]:
+def opened(
+    file: BinaryIO, container: str, name: str, limits: VideoLimits, *, probe: bool = True
+) -> Iterator[InputContainer]:
     """A container of the allow-list, read from its start; ``name`` is what messages call it.
+
+    Without ``probe`` no decoder is asked, and the sizes are what the container claims.
 
     FFmpeg gets the demuxer that the first bytes asked for, and no other; no protocol; a decoder on the list, and no
     other; and whatever else it wants to open is refused. Raises DamagedInputError.
@@ -101,7 +105,7 @@ def opened(file: BinaryIO, container: str, name: str, limits: VideoLimits) -> It
             mode="r",
             format=DEMUXERS[container],
             options={"max_pixels": str(limits.max_pixels)},
-            container_options=_MAY,
+            container_options=_MAY if probe else {**_MAY, "codec_whitelist": "none"},
             metadata_errors="replace",
             buffer_size=1 << 17,
             timeout=limits.max_decode_seconds,

@@ -17,7 +17,7 @@ from deepfake_detector.media.formats import VIDEOS_IN_WORDS, describe, sniff_vid
 from deepfake_detector.media.sampling import Sampling, middles, ticks
 from deepfake_detector.media.source import VideoSource, bytes_of, hash_of, name_of
 from deepfake_detector.media.upright import Upright
-from deepfake_detector.media.walk import Step, Walk, at_times, in_steps, start_of
+from deepfake_detector.media.walk import Step, Walk, at_times, in_steps, is_in_slots, start_of
 
 if TYPE_CHECKING:
     from av import VideoStream
@@ -215,9 +215,13 @@ def _first_look(file: BinaryIO, path: str | None, name: str, limits: VideoLimits
             )
         first = Walk(container, stream, name, limits).next()
         if first is None:
+            with opened(file, kind, name, limits, probe=False) as claimed:
+                video_stream(claimed, name, limits)  # too large for the decoder, which does not say why it refused
             raise NoFramesError(f"not one frame of {name} can be decoded; get the file again")
         upright = Upright(first.frame, stream.sample_aspect_ratio, name, limits)
         digest, size = hash_of(file)
+        if kind == "AVI" and (missing := int.from_bytes(start[4:8], "little") + 8 - size) > 0:
+            upright.notes.append(f"the file is {missing} bytes shorter than it says; its end may be missing")
         info = VideoInfo(
             path=path,
             sha256=digest,
@@ -255,8 +259,9 @@ def _last_time(container: InputContainer, stream: VideoStream) -> float:
         if len(index):
             container.seek(index[-1].timestamp, stream=stream)
         for packet in container.demux(stream):
-            if packet.pts is not None:
-                end = (packet.pts + (packet.duration or 0)) * float(stream.time_base or 0)
+            stamp = packet.dts if is_in_slots(container) else packet.pts
+            if stamp is not None:
+                end = (stamp + (packet.duration or 0)) * float(stream.time_base or 0)
                 last = max(last, end - start_of(container))
     except av.FFmpegError:
         return last  # what follows is damaged, and the frames end there, too

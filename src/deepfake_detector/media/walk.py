@@ -24,6 +24,9 @@ _WORTH_A_JUMP = 0.5
 _REORDERED = 4
 """Frames by which decoding usually runs ahead of showing, at the most."""
 
+_SAME_TIME = 1e-3
+"""Seconds between two times that are the same one: Matroska's clock, and reports, count in milliseconds."""
+
 _LONGEST_STEP = 10.0
 """Seconds by which a time may lie before that of an earlier frame's; more is a broken clock."""
 
@@ -55,8 +58,7 @@ class Walk:
         self._start = start_of(container)
         self._step = 1.0 / (float(stream.average_rate or 0) or 25.0)
         self._spent = 0.0
-        # AVI says when packets are decoded and not when frames are shown: the n-th frame is shown at the n-th of these.
-        self._slots: list[int] | None = [] if container.format.name == "avi" else None
+        self._slots: list[int] | None = [] if is_in_slots(container) else None
         self.trouble: Counter[str] = Counter()
         self.last: float | None = None
         self.ended = False
@@ -185,6 +187,11 @@ def start_of(container: InputContainer) -> float:
     return (container.start_time or 0) / 1_000_000
 
 
+def is_in_slots(container: InputContainer) -> bool:
+    """True for AVI, which says when packets are decoded and not when frames are shown: the n-th in the n-th slot."""
+    return container.format.name == "avi"
+
+
 def in_steps(walk: Walk, every: int) -> Iterator[Step]:
     """Each n-th frame, the first one included."""
     count = 0
@@ -203,7 +210,7 @@ def at_times(walk: Walk, times: Iterator[float]) -> Iterator[Step]:
     for wanted in times:
         if walk.towards(wanted):
             shown, ahead = None, walk.next()
-        while ahead is not None and (shown is None or ahead.time <= wanted):
+        while ahead is not None and (shown is None or ahead.time <= wanted + _SAME_TIME):
             shown, ahead = ahead, walk.next()
         if shown is not None and shown is not given:
             yield shown

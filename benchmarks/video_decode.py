@@ -1,0 +1,134 @@
+"""How fast videos are decoded, and how much memory a long one takes: the floor for everything that looks at videos.
+
+    python benchmarks/video_decode.py [--seconds 20] [--minutes 30] [--output benchmarks/results/video-decode.json]
+
+The clip is NASA's portrait of Eileen Collins, moving over noise, at 1280 × 720 pixels and 30 frames a second, H.264
+with B-frames and a keyframe every two seconds. The long file repeats its packets. Processor seconds are those of all
+threads; the load at the start is in the result, because wall-clock time means little on a busy machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from importlib import metadata
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from deepfake_detector.core.settings import VideoLimits
+from deepfake_detector.media.sampling import Sampling
+from deepfake_detector.media.video import open_video
+
+WIDTH, HEIGHT, FPS = 1280, 720, 30
+OPTIONS = {"preset": "veryfast", "crf": "23", "g": str(2 * FPS), "bf": "2", "x264-params": "open-gop=0"}
+
+
+def frames(number: int):
+    """The portrait, moving in a circle over a slowly changing noise."""
+    from skimage.data import astronaut
+
+    rng = np.random.default_rng(0)
+    wall = cv2.resize(rng.integers(60, 200, (90, 160, 3), np.uint8), (WIDTH, HEIGHT))
+    for index in range(number):
+        picture = np.roll(wall, index, axis=1)
+        angle = index / FPS
+        left, top = int(384 + 150 * np.cos(angle)), int(100 + 80 * np.sin(angle))
+        picture[top : top + 512, left : left + 512] = astronaut()
+        yield cv2.add(picture, rng.integers(0, 4, (HEIGHT, WIDTH, 1), np.uint8).repeat(3, axis=2))
+
+
+def write(path: Path, seconds: int, repeated: int) -> None:
+    """A clip whose packets are written as often as ``repeated``."""
+    with av.open(str(path), "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=FPS, width=WIDTH, height=HEIGHT, options=OPTIONS)
+        packets = []
+        for picture in frames(seconds * FPS):
+            packets += stream.encode(av.VideoFrame.from_ndarray(picture))
+        packets += stream.encode(None)
+        tick = round(Fraction(1, FPS) / packets[0].time_base)
+        kept = [(bytes(packet), packet.pts, packet.dts, packet.is_keyframe) for packet in packets]
+        base = packets[0].time_base
+        for turn in range(repeated):
+            for data, pts, dts, is_keyframe in kept:
+                packet = av.Packet(data)
+                packet.pts, packet.dts = pts + turn * tick * seconds * FPS, dts + turn * tick * seconds * FPS
+                packet.time_base, packet.is_keyframe, packet.stream = base, is_keyframe, stream
+                out.mux(packet)
+
+
+def measured(path: Path, what: str) -> dict[str, float]:
+    """One pass over a file in this process."""
+    start, used = time.perf_counter(), time.process_time()
+    number = 0
+    with open_video(path, VideoLimits(max_frames=6000)) as video:
+        if what == "decode":
+            with video.walk() as walk:
+                while walk.next() is not None:
+                    number += 1
+        else:
+            for _ in video.frames(Sampling() if what == "32 frames" else Sampling(every=1)):
+                number += 1
+        length = video.info.seconds or 0.0
+    wall, cpu = time.perf_counter() - start, time.process_time() - used
+    return {
+        "frames": number,
+        "wall seconds": round(wall, 2),
+        "CPU seconds": round(cpu, 2),
+        "seconds of video per CPU second": round(length / cpu, 1),
+        "peak megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def apart(path: Path, what: str) -> dict[str, float]:
+    """The same in a process of its own, so that its memory is its own."""
+    command = [sys.executable, __file__, "--measure", str(path), what]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> None:
+    """Measure and say it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--minutes", type=int, default=30)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measured(Path(options.measure[0]), options.measure[1])))
+        return
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        short, long = Path(folder) / "short.mp4", Path(folder) / "long.mp4"
+        write(short, options.seconds, 1)
+        write(long, options.seconds, options.minutes * 60 // options.seconds)
+        found = {
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+            "load at the start": round(load, 2),
+            "PyAV": metadata.version("av"),
+            "clip": f"{WIDTH} × {HEIGHT}, {FPS} frames a second, {options.seconds} seconds, H.264",
+            "bare decode": apart(short, "decode"),
+            "all frames as RGB": apart(short, "all"),
+            "32 frames as RGB": apart(short, "32 frames"),
+            "long file": {"minutes": options.minutes, "megabytes on disk": round(long.stat().st_size / 2**20)},
+            "long file, 32 frames as RGB": apart(long, "32 frames"),
+            "long file, its first 6,000 frames as RGB": apart(long, "all"),
+        }
+    text = json.dumps(found, indent=2, ensure_ascii=False)
+    print(text)
+    if options.output:
+        options.output.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

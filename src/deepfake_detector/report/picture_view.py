@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from deepfake_detector.core.explanation import CloseUp
 from deepfake_detector.core.types import Box, Decision, Face, Failure, ImageArray, InputInfo, Report
 from deepfake_detector.core.video import AnyOutcome, VideoInput, VideoReport
-from deepfake_detector.report.clip_view import ClipView, clip_view, still_boxes
+from deepfake_detector.report.clip_view import clip_view, still_boxes
 from deepfake_detector.report.table import seconds
 from deepfake_detector.report.text import (
     KIND_WORDS,
@@ -27,113 +27,11 @@ from deepfake_detector.report.video_text import (
     person_reasons,
     seconds_words,
 )
+from deepfake_detector.report.views import BoxView, Embedded, FaceView, Fact, PictureView, ReasonView, ScaleView
 from deepfake_detector.report.words import MAP_WORDS, caution_sentences, face_words, provenance_sentences
 
 NO_NAME = "picture without a name"
 CLOSE_UP_SIDE = 360
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A picture as a ``data:`` URI (JPEG), with its own size in pixels."""
-
-    uri: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
-class BoxView:
-    """A face box with its number tag, in pixels of the upright picture."""
-
-    number: int
-    css: str
-    aside: bool
-    x: float
-    y: float
-    w: float
-    h: float
-    tag_x: float
-    tag_y: float
-    tag_w: float
-    tag_h: float
-    text_x: float
-    text_y: float
-    text_size: float
-
-
-@dataclass(frozen=True, slots=True)
-class ScaleView:
-    """The probability beside its thresholds; positions are per cent of the scale's width."""
-
-    real: float
-    uncertain: float
-    threshold: float
-    fake: float
-    needle: float
-    words: str
-    real_words: str
-    threshold_words: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class FaceView:
-    """A row of the table of faces."""
-
-    number: int
-    css: str
-    verdict: str
-    probability: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonView:
-    """Why a face has its score: itself, its map with the end of the scale, and sentences."""
-
-    number: int
-    plain: Embedded | None
-    overlay: Embedded | None
-    scale: Embedded | None
-    limit: str
-    method: str
-    words: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A name and its words."""
-
-    name: str
-    words: str
-    is_hash: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PictureView:
-    """All that the template of one input takes."""
-
-    number: int
-    name: str
-    css: str
-    words: str
-    probability: str
-    headline: str
-    sentence: str
-    alt: str = ""
-    picture: Embedded | None = None
-    frame: InputInfo | VideoInput | None = None
-    boxes: Sequence[BoxView] = ()
-    scale: ScaleView | None = None
-    faces: Sequence[FaceView] = ()
-    reasons: Sequence[ReasonView] = ()
-    warnings: Sequence[str] = ()
-    provenance: Sequence[str] = ()
-    threshold: str = ""
-    facts: Sequence[Fact] = ()
-    noun: str = "Face"
-    clip: ClipView | None = None
 
 
 def embed(image: ImageArray, max_side: int) -> Embedded:

@@ -182,7 +182,8 @@ def main() -> None:
         single = one_by_one(detector, Client(service.address), photos, [form(photo) for photo in photos])
         many = under_load(detector, service, photos, chosen.clients, chosen.rounds)
     result = {
-        "command": "python " + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": f"python benchmarks/service.py --pictures {chosen.pictures} --clients {chosen.clients} "
+        f"--rounds {chosen.rounds}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "load at the start": round(load, 2),
         "pictures": f"{len(photos)}, JPEG, 1024 x 1024",

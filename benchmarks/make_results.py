@@ -6,8 +6,8 @@ Nothing is typed by hand.
 
 ``evaluation*.json`` are ``metrics.json`` files of ``deepfake evaluate``; ``probe*.json`` are what ``deepfake probe
 --output`` writes; ``robustness*.json``, ``comparison*.json``, ``sources*.json`` and ``backbones*.json`` are those of
-``deepfake bench``; ``faithfulness*.json`` come from ``benchmarks/faithfulness.py``; every other file is a table of its
-entries.
+``deepfake bench``; ``faithfulness*.json`` come from ``benchmarks/faithfulness.py``, ``clips*.json`` from
+``benchmarks/clips.py``; every other file is a table of its entries.
 ``--check`` writes nothing, and fails if the pages are not what the files say.
 """
 
@@ -29,6 +29,7 @@ from bench_tables import (
     table,
     uncertainty,
 )
+from clip_tables import clips
 from concept_figures import FIGURES
 
 from deepfake_detector import load_model
@@ -162,6 +163,7 @@ RENDERERS = {
     "uncertainty": uncertainty,
     "backbones": backbones,
     "faithfulness": faithfulness,
+    "clips": clips,
 }
 """How a file is shown, by how its name begins."""
 

@@ -7,9 +7,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage import data
 
 from deepfake_detector.core.types import Box, CropMode, CropRule, Landmarks
-from deepfake_detector.faces.align import Jitter, crop, face_matrix, padding_share, warp, whole_matrix, window
+from deepfake_detector.faces.align import (
+    PATCH_SIDE,
+    Jitter,
+    crop,
+    face_matrix,
+    padding_share,
+    patch,
+    warp,
+    whole_matrix,
+    window,
+)
 
 
 def noise(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -215,3 +226,27 @@ class TestPadding:
         assert shares[0] == 0.0
         assert shares[1] == pytest.approx(1 - 1 / 1.21, abs=0.02)
         assert shares[2] == pytest.approx(1 - 1 / 1.69, abs=0.02)
+
+
+class TestPatch:
+    POINTS = np.array([(200.0, 110.0), (248.0, 112.0), (226.0, 138.0), (206.0, 160.0), (244.0, 162.0)])
+
+    @staticmethod
+    def landmarks(points) -> Landmarks:
+        return Landmarks(*(tuple(point) for point in points.tolist()))
+
+    def test_a_face_that_moves_grows_and_leans_gives_the_same_patch(self):
+        image = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2GRAY)
+        still = patch(image, self.landmarks(self.POINTS)).astype(float)
+        angle, zoom = np.radians(25.0), 1.4
+        rows = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        matrix = np.column_stack([rows, [60.0, -40.0]])
+        moved = cv2.warpAffine(image, matrix, (640, 640))
+        points = (self.POINTS - 0.5) @ rows.T + [60.5, -39.5]
+        again = patch(moved, self.landmarks(points)).astype(float)
+        assert still.shape == (PATCH_SIDE, PATCH_SIDE)
+        assert np.abs(again - still).mean() < 3.0 < still.std()
+
+    def test_landmarks_in_one_point_are_no_error(self):
+        found = patch(data.camera(), self.landmarks(np.full((5, 2), 100.0)))
+        assert found.shape == (PATCH_SIDE, PATCH_SIDE)

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
@@ -91,6 +92,19 @@ def test_looking_at_a_few_frames_gives_the_same_as_going_through_all(clip, conta
     by_time = {round(frame.time, 3): frame for frame in everything}
     for frame in few:
         np.testing.assert_array_equal(frame.pixels, by_time[round(frame.time, 3)].pixels)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(every=1), Sampling(every=4), Sampling(frames=7)])
+def test_each_frame_comes_with_the_next_one_in_grey_but_the_last(clip, sampling):
+    data = clip(frames=60, options={"g": "12", "bf": "2"}).make()
+    everything, some = read(data)[1], read(data, sampling)[1]
+    for frame in some:
+        place = round(10 * frame.time)
+        if place == 59:
+            assert frame.following is None
+        else:
+            expected = cv2.cvtColor(everything[place + 1].pixels, cv2.COLOR_RGB2GRAY)
+            np.testing.assert_array_equal(frame.following, expected)
 
 
 def test_sampling_by_rate_and_by_count(clip):
@@ -266,6 +280,8 @@ def test_cuts_are_found_and_scenes_counted(clip):
     assert [frame.scene for frame in frames] == [0, 0, 1, 1, 2, 2]
     _, frames = read(data, Sampling(frames=6))
     assert [frame.scene for frame in frames] == [0, 0, 1, 1, 2, 2]
+    _, frames = read(data)
+    assert [frame.time for frame in frames if frame.following is None] == pytest.approx([1.9, 4.4, 5.9])
 
 
 def test_a_shaking_camera_makes_no_cuts(clip):

@@ -49,6 +49,7 @@ def detect(
     also_uncertain: options.AlsoUncertain = None,
     explain: options.Explain = False,
     trust_anchors: options.TrustAnchors = None,
+    temporal_model: options.TemporalModel = None,
     threads: options.Threads = 0,
     frames: options.Frames = None,
     fps: options.Fps = None,
@@ -70,9 +71,9 @@ def detect(
     from deepfake_detector.media.inputs import expand
 
     own = own_threshold(thresholds, operating_point)
-    if server is not None and (own or trust_anchors or also_uncertain):
+    if server is not None and (own or trust_anchors or also_uncertain or temporal_model):
         raise typer.BadParameter(
-            "a service has thresholds, doubts and trust anchors of its own; leave them out, or --server"
+            "a service has thresholds, doubts, trust anchors and models of its own; leave them out, or --server"
         )
     point = OperatingPoint.OWN if own else OperatingPoint((operating_point or Point.FPR5).value)
     settings = AnalysisSettings(
@@ -83,6 +84,7 @@ def detect(
         explain=explain,
         trust_anchors=trust_anchors,
         own_threshold=own,
+        temporal_model=temporal_model,
         doubts=tuple(Doubt(doubt.value) for doubt in also_uncertain or ()),
     )
     sampling = sampling_of(frames, fps, every, scene)

@@ -236,6 +236,16 @@ TrustAnchors = Annotated[
         help="Certificates of signers whose C2PA manifests count as trusted.",
     ),
 ]
+TemporalModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--temporal-model",
+        metavar="DIR",
+        file_okay=False,
+        rich_help_panel=ANALYSIS,
+        help="For videos: a model over all frames of a person, which deepfake train-video made; in place of pooling.",
+    ),
+]
 Threads = Annotated[
     int,
     typer.Option("--threads", min=0, rich_help_panel=ANALYSIS, help="Threads for each network; 0 chooses by itself."),

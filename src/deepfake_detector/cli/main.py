@@ -49,6 +49,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "twins": ("deepfake_detector.cli.twins", "twins", "Make generated faces out of real ones, to train on."),
     "train": ("deepfake_detector.cli.train", "train", "Train a model on Real and Fake pictures."),
+    "train-video": (
+        "deepfake_detector.cli.train_video",
+        "train_video",
+        "Train a model over the frames of Real and Fake clips.",
+    ),
     "evaluate": ("deepfake_detector.cli.evaluate", "evaluate", "Measure a model on labelled pictures."),
     "bench robustness": (
         "deepfake_detector.cli.bench_robustness",

@@ -67,7 +67,8 @@ class AnalysisSettings:
     provenance to the report, and changes nothing else in it; ``trust_anchors`` is a PEM file with the certificates that
     make the signer of a C2PA manifest trusted. ``own_threshold`` goes with the operating point OWN, and with no other.
     ``doubts`` make a face uncertain beside those that the model's card has in use; the band always does.
-    ``video_limits`` and ``pooling``, the name of how the frames of a person are joined, are for videos.
+    ``video_limits`` and ``pooling``, the name of how the frames of a person are joined, are for videos; so is
+    ``temporal_model``, the folder of a model that speaks in the place of pooling, with thresholds of its own.
     """
 
     operating_point: OperatingPoint = OperatingPoint.FPR5
@@ -81,6 +82,7 @@ class AnalysisSettings:
     doubts: tuple[Doubt, ...] = ()
     video_limits: VideoLimits = field(default_factory=VideoLimits)
     pooling: str = "mean"
+    temporal_model: Path | None = None
 
     @property
     def fpr(self) -> float:
@@ -90,6 +92,10 @@ class AnalysisSettings:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.prior) and 0.0 < self.prior < 1.0):
             raise ConfigError(f"prior is {self.prior}; give a share of fakes between 0 and 1, both excluded")
+        if self.temporal_model is not None and self.own_threshold is not None:
+            raise ConfigError(
+                "a threshold of your own holds for pooled frames, and a temporal model has its own; leave one out"
+            )
         if self.threads < 0:
             raise ConfigError(f"threads is {self.threads}; give 0 (automatic) or a positive number")
         if (self.operating_point is OperatingPoint.OWN) != (self.own_threshold is not None):

@@ -21,6 +21,19 @@ from deepfake_detector.core.types import (
 )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """What of a face is kept to see how it changes over time; see ``scoring.temporal``.
+
+    ``look`` (256,) is its coarse look, of length 1. ``unrest`` and ``wander`` are about the very next frame of the
+    video; None where there is none, or nothing changes.
+    """
+
+    look: FloatArray
+    unrest: float | None = None
+    wander: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """A person in one analysed frame.
@@ -28,7 +41,8 @@ class Observation:
     ``index`` counts the analysed frames from 0, ``time`` is the frame's own time stamp in seconds, ``scene`` counts the
     cuts before it. ``logit`` is the network's raw fake logit, ``p_fake`` the calibrated probability of this frame
     alone, 0–1, at the report's prior; ``kind_logit`` is None where the network has no such head, ``features`` (d,)
-    where it gives none. Landmarks and features are None where the answer was read from a file.
+    where it gives none, ``trace`` where there are no landmarks. These three are None where the answer was read from a
+    file.
     """
 
     index: int
@@ -42,6 +56,7 @@ class Observation:
     p_fake: float
     kind_logit: float | None = None
     features: FloatArray | None = field(default=None, repr=False, compare=False)
+    trace: Trace | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,29 @@ def crop_matrix(image: ImageArray, box: Box | None, landmarks: Landmarks | None,
     return face_matrix(box, landmarks, rule)
 
 
+PATCH_SIDE = 96
+
+_PATCH_POINTS = np.array([(0.37, 0.40), (0.63, 0.40), (0.5, 0.54), (0.395, 0.66), (0.605, 0.66)])
+"""Where a patch has the five landmarks, in shares of its side; the whole face and its border lie inside."""
+
+
+def patch(grey: NDArray[np.uint8], landmarks: Landmarks) -> NDArray[np.uint8]:
+    """A face out of a grey picture (height, width), uint8, in which eyes, nose and mouth are always at one place.
+
+    Its shape is (PATCH_SIDE, PATCH_SIDE). For comparing a face with itself in other frames: position, size and lean are
+    taken out by the similarity transform that fits the five landmarks best (Umeyama 1991).
+    """
+    source, target = landmarks.as_array().astype(np.float64) - 0.5, _PATCH_POINTS * PATCH_SIDE - 0.5
+    points = (source - source.mean(axis=0)) @ (1.0, 1.0j)
+    places = (target - target.mean(axis=0)) @ (1.0, 1.0j)
+    turn = complex((np.conj(points) * places).sum() / max(float((np.abs(points) ** 2).sum()), 1e-9))
+    # Landmarks that fall into one point have no size; the face then fills the patch with one of its pixels.
+    turn = turn if abs(turn) > 1e-6 else 1.0 + 0.0j
+    rows = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    matrix = np.column_stack([rows, target.mean(axis=0) - rows @ source.mean(axis=0)])
+    return warp(grey, matrix, PATCH_SIDE)
+
+
 def padding_share(matrix: Matrix, size: int, width: int, height: int) -> float:
     """The share, 0–1, of a crop's pixels that lie outside of the picture (and are mirrored)."""
     grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2).astype(np.float64)

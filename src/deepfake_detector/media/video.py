@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from deepfake_detector.core.errors import LimitExceededError, NoFramesError, UnsupportedFormatError
 from deepfake_detector.core.settings import VideoLimits
 from deepfake_detector.core.types import ImageArray
@@ -53,12 +57,17 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """A frame: its number among those handed out, its time in seconds by the container, its scene, counted from 0."""
+    """A frame: its number among those handed out, its time in seconds by the container, its scene, counted from 0.
+
+    ``following`` is the very next frame of the video in grey, uint8 (height, width), for what changes from one to the
+    other; None for the last frame, and before a cut.
+    """
 
     index: int
     time: float
     pixels: ImageArray
     scene: int
+    following: NDArray[np.uint8] | None = None
 
 
 class VideoReader:
@@ -93,7 +102,7 @@ class VideoReader:
                     break
                 pixels = self.pixels(step, walk)
                 if pixels is not None:
-                    yield VideoFrame(number, step.time, pixels, step.scene)
+                    yield VideoFrame(number, step.time, pixels, step.scene, self._following(step))
                     number += 1
             self.note_trouble(walk)
         if number == 0:
@@ -134,6 +143,14 @@ class VideoReader:
         except (require_av().FFmpegError, ValueError):
             walk.trouble["frames"] += 1
             return None
+
+    def _following(self, step: Step) -> NDArray[np.uint8] | None:
+        if step.following is None:
+            return None
+        try:
+            return np.asarray(cv2.cvtColor(self._upright.pixels(step.following), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        except (require_av().FFmpegError, ValueError):
+            return None  # counted as trouble when its own turn comes
 
     def note_trouble(self, walk: Walk) -> None:
         """Turn the trouble of a pass into ``warnings``."""

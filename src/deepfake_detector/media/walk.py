@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -33,11 +33,19 @@ _LONGEST_STEP = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A decoded frame, its time in seconds from the start of the container, and its scene, counted from 0."""
+    """A decoded frame, its time in seconds from the start of the container, and its scene, counted from 0.
+
+    ``following`` is the very next frame, where it is known and of the same scene.
+    """
 
     frame: VideoFrame
     time: float
     scene: int
+    following: VideoFrame | None = None
+
+    def before(self, ahead: Step | None) -> Step:
+        """This step, told which one comes next."""
+        return self if ahead is None or ahead.scene != self.scene else replace(self, following=ahead.frame)
 
 
 class Walk:
@@ -194,11 +202,12 @@ def is_in_slots(container: InputContainer) -> bool:
 
 def in_steps(walk: Walk, every: int) -> Iterator[Step]:
     """Each n-th frame, the first one included."""
-    count = 0
-    while (step := walk.next()) is not None:
+    count, step = 0, walk.next()
+    while step is not None:
+        ahead = walk.next()
         if count % every == 0:
-            yield step
-        count += 1
+            yield step.before(ahead)
+        count, step = count + 1, ahead
 
 
 def at_times(walk: Walk, times: Iterator[float]) -> Iterator[Step]:
@@ -213,7 +222,7 @@ def at_times(walk: Walk, times: Iterator[float]) -> Iterator[Step]:
         while ahead is not None and (shown is None or ahead.time <= wanted + _SAME_TIME):
             shown, ahead = ahead, walk.next()
         if shown is not None and shown is not given:
-            yield shown
+            yield shown.before(ahead)
             given = shown
         if ahead is None:
             return

@@ -63,6 +63,7 @@ from deepfake_detector.verdict.pool import check_pooling
 if TYPE_CHECKING:
     from deepfake_detector.explain.maps import MapMaker
     from deepfake_detector.pipeline.explainer import Explainer, Prepared
+    from deepfake_detector.scoring.sequence import SequenceScorer
 
 DEFAULT_BATCH_SIZE = 16
 DEFAULT_WORKERS = 2
@@ -101,6 +102,7 @@ class Detector:
         looks_at_faces = self._crop_rule.mode is not CropMode.WHOLE
         self._finder = (finder or MtcnnFinder(self.settings.threads)) if looks_at_faces else None
         self._second_look = SecondLook(self._scorer, self.settings.doubts)
+        self._sequence = _sequence(self.bundle, self.settings)
         self._explainer = _explainer(self._scorer, self.settings, map_maker) if self.settings.explain else None
         self._policy = Policy(
             fpr=self.settings.fpr,
@@ -126,7 +128,7 @@ class Detector:
         """
         from deepfake_detector.pipeline.video import Crew, analyze_video
 
-        crew = Crew(self._scorer, self.settings, self._policy, self._finder, self._explainer)
+        crew = Crew(self._scorer, self.settings, self._policy, self._finder, self._explainer, self._sequence)
         return analyze_video(crew, source, sampling or Sampling())
 
     def analyze_many(
@@ -325,6 +327,14 @@ def _explainer(scorer: Scorer, settings: AnalysisSettings, map_maker: MapMaker |
     from deepfake_detector.pipeline.explainer import Explainer  # most callers want an answer and no reasons
 
     return Explainer(scorer, settings, map_maker)
+
+
+def _sequence(bundle: Bundle, settings: AnalysisSettings) -> SequenceScorer | None:
+    if settings.temporal_model is None:
+        return None
+    from deepfake_detector.scoring.sequence import SequenceScorer, load_sequence_bundle
+
+    return SequenceScorer(load_sequence_bundle(settings.temporal_model, bundle), settings.threads)
 
 
 def _of(scores: Scores, own: slice) -> Scores:

@@ -6,12 +6,14 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from deepfake_detector.core.stopwatch import Stopwatch
 from deepfake_detector.core.types import CropMode, CropRule, DetectedFace, ImageArray, Quality
-from deepfake_detector.faces.align import Matrix, crop_matrix, warp
+from deepfake_detector.core.video import Trace
+from deepfake_detector.faces.align import Matrix, crop_matrix, patch, warp
 from deepfake_detector.faces.find import Finder
 from deepfake_detector.faces.follow import FrameFinder
 from deepfake_detector.faces.quality import assess
@@ -20,6 +22,7 @@ from deepfake_detector.media.video import VideoFrame
 from deepfake_detector.pipeline.blame import errors_of
 from deepfake_detector.pipeline.crops import whole_picture
 from deepfake_detector.pipeline.gallery import Cutout, Shown, cut_out, small
+from deepfake_detector.scoring.temporal import trace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +38,7 @@ class Looked:
     matrices: tuple[Matrix, ...]
     crops: NDArray[np.uint8]
     shown: tuple[Shown, ...]
+    traces: tuple[Trace | None, ...]
 
 
 class Looker:
@@ -86,6 +90,17 @@ class Looker:
             matrices=matrices,
             crops=crops,
             shown=tuple(Shown(self._cutout(image, matrix), still) for matrix in matrices),
+            traces=self._traces(frame, faces),
+        )
+
+    def _traces(self, frame: VideoFrame, faces: tuple[DetectedFace, ...]) -> tuple[Trace | None, ...]:
+        """What is kept of each face for what changes over time; nothing of a whole picture."""
+        if self._finder is None or not faces:
+            return (None,) * len(faces)
+        grey, following = np.asarray(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8), frame.following
+        return tuple(
+            trace(patch(grey, face.landmarks), None if following is None else patch(following, face.landmarks))
+            for face in faces
         )
 
     def _cutout(self, image: ImageArray, matrix: Matrix) -> Cutout:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from deepfake_detector.core.types import Face, Kind, QualityIssue, Verdict
 from deepfake_detector.core.video import Observation, Person, Segment, Track
 from deepfake_detector.pipeline.gallery import Gallery, Piece
-from deepfake_detector.scoring.calibration import calibrated_logit, p_fake
+from deepfake_detector.scoring.calibration import calibrated_logit, p_fake, threshold_logit
 from deepfake_detector.scoring.card import Calibration
-from deepfake_detector.verdict.decide import Bounds, Evidence, FaceVerdict, Policy, decide
+from deepfake_detector.scoring.sequence import SequenceScorer
+from deepfake_detector.scoring.temporal import curves
+from deepfake_detector.verdict.decide import Bounds, Evidence, FaceVerdict, Policy, bounds_for, decide
 from deepfake_detector.verdict.pool import POOLINGS, frame_weight, pooled
 from deepfake_detector.verdict.segments import suspicious
 
@@ -25,12 +27,38 @@ NOUN = ("person", "persons")
 
 @dataclass(frozen=True, slots=True)
 class Court:
-    """How to judge: the model's calibration, the policy for one picture, the prior, and the way to pool."""
+    """How to judge: the model's calibration, the policy for one picture, the prior, and the way to pool.
+
+    A ``sequence`` model speaks in the place of pooling, with thresholds of its own; single frames keep theirs.
+    """
 
     calibration: Calibration
     policy: Policy
     prior: float
     pooling: str
+    sequence: SequenceScorer | None = None
+
+    @property
+    def whole(self) -> Calibration:
+        """The calibration that goes with the logit of a person."""
+        return self.calibration if self.sequence is None else self.sequence.bundle.card.calibration
+
+    @property
+    def how(self) -> str:
+        """Names what gave the logit of a person."""
+        return self.pooling if self.sequence is None else f"temporal model {self.sequence.bundle.card.name}"
+
+    def person_policy(self) -> Policy:
+        """The policy for persons."""
+        if self.sequence is None:
+            return replace(self.policy, chances=POOLINGS[self.pooling].chances, noun=NOUN)
+        card = self.whole
+        return replace(
+            self.policy,
+            threshold_at=lambda fpr: threshold_logit(card, fpr),
+            band_below=card.band_below,
+            noun=NOUN,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +92,11 @@ def judge(tracks: Sequence[Track], gallery: Gallery, court: Court) -> ClipVerdic
     """
     longest = max((len(track.observations) for track in tracks), default=0)
     cases = [_case(track, longest, court) for track in tracks]
-    policy = replace(court.policy, chances=POOLINGS[court.pooling].chances, noun=NOUN)
-    said = decide([case.evidence for case in cases], policy)
+    said = decide([case.evidence for case in cases], court.person_policy())
+    # Single frames are held against the threshold that pooled ones have, also where a model speaks for the whole.
+    frames = said.bounds if court.sequence is None else bounds_for(said.bounds.faces, court.policy)
     persons = tuple(
-        _person(case, face, said.bounds, gallery.pieces(case.track.id), court)
+        _person(case, face, frames, gallery.pieces(case.track.id), court)
         for case, face in zip(cases, said.faces, strict=True)
     )
     counted = [index for index, person in enumerate(persons) if person.face.considered]
@@ -92,7 +121,7 @@ def _case(track: Track, longest: int, court: Court) -> _Case:
     seen = track.observations
     logits = np.asarray(calibrated_logit(np.array([one.logit for one in seen]), court.calibration))
     weights = np.array([frame_weight(one.quality) for one in seen])
-    value = pooled(court.pooling, logits, weights)
+    value = pooled(court.pooling, logits, weights) if court.sequence is None else court.sequence.calibrated(seen)
     kinds = np.array([one.kind_logit if one.kind_logit is not None else np.nan for one in seen])
     kind = None if np.isnan(kinds).any() else pooled("mean", kinds, weights)
     issues = () if weights.any() else _common_issues(seen)
@@ -119,7 +148,7 @@ def _person(case: _Case, said: FaceVerdict, bounds: Bounds, pieces: Sequence[Pie
     )
     verdict = Verdict.UNCERTAIN if said.verdict is Verdict.REAL and segments else said.verdict
     shown = pieces[0].observation
-    calibration = court.calibration
+    calibration = court.whole
     face = Face(
         box=shown.box,
         landmarks=shown.landmarks,
@@ -137,8 +166,9 @@ def _person(case: _Case, said: FaceVerdict, bounds: Bounds, pieces: Sequence[Pie
         id=case.track.id,
         face=face,
         time=shown.time,
-        pooling=court.pooling,
+        pooling=court.how,
         observations=seen,
         segments=segments,
         exhibits=tuple(piece.exhibit for piece in pieces),
+        curves=curves(seen, calibrated_logit(np.array([one.logit for one in seen]), court.calibration)),
     )

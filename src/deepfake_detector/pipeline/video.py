@@ -48,6 +48,7 @@ from deepfake_detector.pipeline.video_facts import expected_frames, in_words, vi
 from deepfake_detector.scoring.calibration import calibrated_logit, p_fake
 from deepfake_detector.scoring.own_threshold import own_threshold_warning
 from deepfake_detector.scoring.scorer import Scorer
+from deepfake_detector.scoring.sequence import SequenceScorer
 from deepfake_detector.verdict.decide import Policy
 
 if TYPE_CHECKING:
@@ -72,12 +73,13 @@ class Crew:
     policy: Policy
     finder: Finder | None
     explainer: Explainer | None
+    sequence: SequenceScorer | None = None
 
     @property
     def court(self) -> Court:
         """How persons are judged."""
         calibration = self.scorer.bundle.card.calibration
-        return Court(calibration, self.policy, self.settings.prior, self.settings.pooling)
+        return Court(calibration, self.policy, self.settings.prior, self.settings.pooling, self.sequence)
 
 
 @dataclass(slots=True)
@@ -190,6 +192,7 @@ class _Run:
             p_fake=p_fake(calibrated, self._crew.settings.prior),
             kind_logit=None if scores.kind_logit is None else float(scores.kind_logit[row]),
             features=scores.features[row].copy() if keep and scores.features is not None else None,
+            trace=looked.traces[at],
         )
 
     def _heatmap(self, looked: Looked, at: int, scores: Scores, row: int) -> Heatmap | None:

@@ -25,7 +25,7 @@ CURVE_WORDS = {
     "score_flicker": "Flicker of the score",
     "feature_flicker": "Flicker of what the network sees",
     "landmark_jitter": "Jitter of the landmarks",
-    "border_flicker": "Flicker of the blending border",
+    "inner_unrest": "Unrest inside of the face",
     "border_jitter": "Jitter of the blending border",
     "identity_drift": "Drift of the looks",
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pydantic
 from pydantic_core import from_json
@@ -20,6 +22,7 @@ from deepfake_detector.scoring.graph import check_graph
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 1024 * 1024
+CardKind = TypeVar("CardKind", bound=pydantic.BaseModel)
 HASH_TO_BE_SET = "0" * 64
 """Stands in ``Card.onnx_sha256`` until ``write_bundle`` knows the model's bytes."""
 
@@ -86,7 +89,11 @@ def read_card(folder: Path, sha256: str | None = None) -> Card:
 
     Raises ModelNotFoundError, ModelTamperedError or ModelSchemaError.
     """
-    path = folder / CARD_FILE
+    return read_card_file(folder / CARD_FILE, Card, CARD_SCHEMA_VERSION, sha256)
+
+
+def read_card_file(path: Path, schema: type[CardKind], newest: int, sha256: str | None = None) -> CardKind:
+    """As ``read_card``, for the cards of any kind of model; ``newest`` is the latest schema version that is known."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_CARD_BYTES + 1)
@@ -100,22 +107,22 @@ def read_card(folder: Path, sha256: str | None = None) -> Card:
             raise ModelTamperedError(
                 f"{path} has SHA-256 {found}, expected {sha256}; install the package again to get it back"
             )
-    return _parse_card(data, path)
+    return _parse_card(data, path, schema, newest)
 
 
-def _parse_card(data: bytes, path: Path) -> Card:
+def _parse_card(data: bytes, path: Path, schema: type[CardKind], newest: int) -> CardKind:
     try:
         content = from_json(data)
     except ValueError as error:
         raise ModelSchemaError(f"{path} is not JSON: {error}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > CARD_SCHEMA_VERSION:
+    if isinstance(version, int) and version > newest:
         raise ModelSchemaError(
-            f"{path} has schema version {version}, this package reads up to {CARD_SCHEMA_VERSION}; "
+            f"{path} has schema version {version}, this package reads up to {newest}; "
             "install a newer version of deepfake-detector, from where this one came"
         )
     try:
-        return Card.model_validate_json(data)
+        return schema.model_validate_json(data)
     except pydantic.ValidationError as error:
         raise ModelSchemaError(f"{path} is not a valid model card: {_shortened(error)}") from error
 
@@ -143,6 +150,11 @@ def write_bundle(folder: Path, model: bytes, card: Card) -> Path:
         raise ModelTamperedError(f"the card is for a model with SHA-256 {card.onnx_sha256}, this one has {digest}")
     refuse_unsafe(model, f"the model for {folder}")
     check_graph(model, card)
+    return write_folder(folder, {MODEL_FILE: model, CARD_FILE: card.model_dump_json(indent=2).encode() + b"\n"})
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write a folder with these files, whole or not at all, and return it. Raises ExportError."""
     try:
         if folder.exists():
             raise ExportError(f"{folder} exists already; give a new folder, or remove it first")
@@ -150,8 +162,8 @@ def write_bundle(folder: Path, model: bytes, card: Card) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bundle-") as temporary:
             staged = Path(temporary) / "bundle"
             staged.mkdir()
-            (staged / MODEL_FILE).write_bytes(model)
-            (staged / CARD_FILE).write_bytes(card.model_dump_json(indent=2).encode() + b"\n")
+            for name, content in files.items():
+                (staged / name).write_bytes(content)
             staged.rename(folder)
     except OSError as error:
         raise ExportError(f"cannot write the bundle {folder}: {error.strerror or error}") from error

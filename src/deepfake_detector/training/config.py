@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -24,6 +24,7 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
+Settings = TypeVar("Settings", bound="Experiment")
 FamilyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -229,13 +230,18 @@ class CardConfig(_Strict):
     )
 
 
-class TrainConfig(_Strict):
-    """One experiment."""
+class Experiment(_Strict):
+    """What the experiments of all kinds of training have."""
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run folder")
     seed: Count = Field(0, description="of everything random")
     outputs: Path = Field(Path("outputs"), description="folder of the run folders")
     threads: Count = Field(0, description="threads of TensorFlow; 0 lets it choose")
+
+
+class TrainConfig(Experiment):
+    """One experiment."""
+
     data: DataConfig = Field(description="which pictures")
     augment: AugmentConfig = Field(default_factory=AugmentConfig, description="how training pictures are changed")
     balance: BalanceConfig = Field(default_factory=BalanceConfig, description="how often each picture is shown")
@@ -262,6 +268,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 
     Relative paths inside are relative to the working directory.
     """
+    return load_settings(path, TrainConfig, overrides)
+
+
+def load_settings(path: Path, schema: type[Settings], overrides: Sequence[str] = ()) -> Settings:
+    """As ``load_config``, for the experiment files of any kind of training."""
     try:
         content = _parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -270,19 +281,24 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError(f"{path} holds no settings; it must be YAML like 'data: {{source: my_photos}}'")
     for override in overrides:
         _override(content, override)
-    return check_config(content, str(path))
+    return check_settings(content, str(path), schema)
 
 
 def check_config(content: dict[str, Any], where: str) -> TrainConfig:
     """Validate parsed settings; an unknown key is an error that names the near miss. Raises ConfigError."""
+    return check_settings(content, where, TrainConfig)
+
+
+def check_settings(content: dict[str, Any], where: str, schema: type[Settings]) -> Settings:
+    """As ``check_config``, for the settings of any kind of training."""
     try:
-        return TrainConfig.model_validate(content)
+        return schema.model_validate(content)
     except pydantic.ValidationError as error:
-        problems = [_explained(problem) for problem in error.errors(include_url=False)]
+        problems = [_explained(problem, schema) for problem in error.errors(include_url=False)]
         raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(problems))) from error
 
 
-def dump_config(config: TrainConfig) -> str:
+def dump_config(config: Experiment) -> str:
     """The config as YAML, every value written out; ``load_config`` reads it back to the same."""
     import yaml
 
@@ -319,7 +335,7 @@ def _override(content: dict[str, Any], override: str) -> None:
 _CHOICES = ("literal['linear']", DenseHead.__name__)
 
 
-def _explained(problem: Any) -> str:
+def _explained(problem: Any, schema: type[BaseModel]) -> str:
     # Of a setting that may be a word or a section, pydantic names the choice, too; nobody has written that.
     location = [str(part) for part in problem["loc"] if part not in _CHOICES]
     name = ".".join(location)
@@ -329,15 +345,14 @@ def _explained(problem: Any) -> str:
         # YAML reads off, no and 1.0 as something else than text.
         hint = "; put it in quotes" if problem["type"] == "string_type" else ""
         return f"{name}: {problem['msg']} (got {problem['input']!r}{hint})"
-    known = _fields(location[:-1])
+    known = _fields(location[:-1], schema)
     close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
     return f"unknown key {name!r}; {hint}"
 
 
-def _fields(location: list[str]) -> list[str]:
-    """The keys that a section may have."""
-    section: type[BaseModel] = TrainConfig
+def _fields(location: list[str], section: type[BaseModel]) -> list[str]:
+    """The keys that a section may have; ``section`` is the whole file."""
     for part in location:
         field = section.model_fields.get(part)
         inner = _section(field.annotation) if field is not None else None

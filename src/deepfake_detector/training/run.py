@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.training.checkpoint import write_whole
-from deepfake_detector.training.config import TrainConfig, dump_config, load_config
+from deepfake_detector.training.config import Experiment, TrainConfig, dump_config, load_config
 
 PACKAGES = ("deepfake-detector", "tensorflow", "keras", "numpy", "opencv-python-headless", "onnxruntime", "tf2onnx")
 GIT_SECONDS = 10
@@ -96,7 +96,7 @@ class RunFolder:
         write_whole(self.record_file, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def create_run(config: TrainConfig) -> RunFolder:
+def create_run(config: Experiment) -> RunFolder:
     """A new folder ``outputs/<name>``, or ``<name>-2``, ``<name>-3`` … where that exists, with the resolved config."""
     number = 1
     while True:

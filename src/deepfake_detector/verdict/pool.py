@@ -27,6 +27,9 @@ TRIM = 0.2
 TOP = 0.2
 """The share of the weight, the most suspicious frames first, that ``top`` looks at."""
 
+STEADY, LOWER = 0.75, 0.5
+"""The share of the weight, the least suspicious frames first, that ``steady`` and ``lower`` look at."""
+
 SURE = math.log(0.8 / 0.2)
 """A frame is sure of itself from this logit on (a probability of .8), or below its negative (.2)."""
 
@@ -87,6 +90,14 @@ def _trimmed(logits: Floats, weights: Floats) -> float:
     return _between(logits, weights, TRIM, 1.0 - TRIM)
 
 
+def _steady(logits: Floats, weights: Floats) -> float:
+    return _between(logits, weights, 0.0, STEADY)
+
+
+def _lower(logits: Floats, weights: Floats) -> float:
+    return _between(logits, weights, 0.0, LOWER)
+
+
 def _top(logits: Floats, weights: Floats) -> float:
     return _between(logits, weights, 1.0 - TOP, 1.0)
 
@@ -115,6 +126,8 @@ POOLINGS: Mapping[str, Pooling] = MappingProxyType(
     {
         "mean": Pooling(_mean, words="the mean of all frames"),
         "trimmed": Pooling(_trimmed, words="the mean without the highest and the lowest fifth"),
+        "steady": Pooling(_steady, words="the mean without the most suspicious quarter"),
+        "lower": Pooling(_lower, words="the mean of the less suspicious half"),
         "top": Pooling(_top, chances=round(1.0 / TOP), words="the mean of the most suspicious fifth"),
         "confident": Pooling(_confident, chances=2, words="the frames that are sure, if they are many"),
         "soft_maximum": Pooling(_soft_maximum, chances=2, words="a mean in which suspicious frames count more"),

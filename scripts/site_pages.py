@@ -36,8 +36,9 @@ Made from the OpenAPI document that a running service has at `/v1/openapi.json`.
 
 
 PYTHON_PARTS = {
-    "Asking": ("Detector", "AnalysisSettings", "Limits", "OperatingPoint"),
+    "Asking": ("Detector", "AnalysisSettings", "Limits", "OperatingPoint", "Sampling", "VideoLimits"),
     "Answers": ("Report", "Face", "Box", "Verdict", "Kind", "QualityIssue", "Failure", "Outcome"),
+    "Answers about videos": ("VideoReport", "Person", "Segment"),
     "Models": ("Bundle", "load_model"),
     "Asking a service": ("DeepfakeDetectorClient", "AsyncDeepfakeDetectorClient"),
 }

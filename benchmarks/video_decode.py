@@ -4,7 +4,8 @@
 
 The clip is NASA's portrait of Eileen Collins, moving over noise, at 1280 × 720 pixels and 30 frames a second, H.264
 with B-frames and a keyframe every two seconds. The long file repeats its packets. Processor seconds are those of all
-threads; the load at the start is in the result, because wall-clock time means little on a busy machine.
+threads; the load at the start is in the result, because wall-clock time means little on a busy machine. Peak memory is
+an upper bound: a process inherits the peak of the one that starts it, which encodes the clip.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def file(tmp_path):
 
 def test_defaults_and_values(file):
     config = load_config(file)
-    assert (config.name, config.train.epochs, config.train.from_block) == ("first", 7, "block_13")
+    assert (config.name, config.train.epochs, config.train.from_block) == ("first", 7, None)
     assert config.data.rule().size == 224
     assert config.model.head == "linear"
 

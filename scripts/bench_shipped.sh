@@ -27,7 +27,7 @@ baseline() { # name, settings: a short training, since a baseline converges in i
 }
 
 # What each doubt is worth: on test pictures, and on frames of clips that no branch was trained on.
-[ -f outputs/ffpp_c23/manifest.csv ] || deepfake faces "$(dirname "$data")/ffpp_c23" outputs/ffpp_c23 --ratio 2.2 --frames 24
+[ -f outputs/ffpp_c23/manifest.csv ] || deepfake faces "$(dirname "$data")/ffpp_c23" outputs/ffpp_c23 --ratio 2.2
 deepfake bench uncertainty "$model" "$data" --crops "$cache" \
   --bootstrap $resamples --output $results/uncertainty-test.json
 deepfake bench uncertainty "$model" outputs/ffpp_c23/manifest.csv --split all --crops "$cache" \

@@ -142,7 +142,7 @@ def unfreeze_from(network: keras.Model, block: str | None) -> None:
     import keras
 
     backbone = backbone_of(network)
-    block = block or backbone.from_block
+    block = backbone.from_block if block is None else block
     members = [_block(layer.name, backbone) for layer in network.layers]
     if block != ALL and (not block or block not in members):
         raise ConfigError(f"there is no block {block!r}; choose {ALL!r} or one of {', '.join(blocks(network))}")

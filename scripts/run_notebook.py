@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "optimized_deepfake_detector_colab.ipynb"
 KEPT_METADATA = frozenset({"tags"})
+NOISE = re.compile(r"\x1b\[[0-9;]*m|[ \t]+(?=\n)|^(?:[IWE]\d{4} |WARNING: All log messages)[^\n]*\n", re.MULTILINE)
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
@@ -33,12 +34,20 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
 
 
 def tidy(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Leave out what differs from run to run for no reason: times, places, and pieces of one stream."""
+    """Join the pieces of a stream; leave out times, places, colours, and what TensorFlow says of the machine."""
     for cell in notebook.cells:
         cell.metadata = {name: value for name, value in cell.metadata.items() if name in KEPT_METADATA}
+        joined: list[nbformat.NotebookNode] = []
         for output in cell.get("outputs", ()):
+            if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
+                joined[-1].text += output.text
+            else:
+                joined.append(output)
+        for output in joined:
             if output.output_type == "stream":
-                output.text = re.sub(r"\s+\n", "\n", output.text.replace(str(folder), "."))
+                output.text = NOISE.sub("", output.text.replace(str(folder), "."))
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in joined if output.get("text", "kept").strip()]
 
 
 def main() -> None:

@@ -88,11 +88,26 @@ def test_a_soft_maximum_finds_what_any_branch_finds():
     logits = rng.normal(-2.0, 1.0, (900, 2))
     for branch in (0, 1):
         logits[kinds == branch, branch] += 5.0
-    found = fit_soft_maximum(logits, labels, np.full(900, "a")).of(logits)
+    sets = np.full(900, "a")
+    found = fit_soft_maximum(logits, labels, sets, np.full(900, -1)).of(logits)
     mixture = fit_mixture(logits, labels, np.full(900, "a")).of(logits)
     assert roc_auc_score(labels, found) > roc_auc_score(labels, mixture) > 0.9
     probability = 1 / (1 + np.exp(-found))
     assert probability[labels == 0].mean() + probability[labels == 1].mean() == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_branch_gives_the_odds_of_its_own_fakes_and_rarer_ones_lower_them():
+    rng = np.random.default_rng(7)
+    labels, kinds = np.repeat([0, 1, 1], 2000), np.repeat([-1, 0, 1], 2000)
+    logits = rng.normal(-1.25, 1.0, (6000, 2))
+    for branch in (0, 1):
+        logits[kinds == branch, branch] += 2.5
+    each = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds)
+    # The log odds of two normal classes 2.5 apart; each kind has half of the mass of the photos.
+    np.testing.assert_allclose(each.scales, 2.5, atol=0.2)
+    np.testing.assert_allclose(each.offsets, np.log(0.5), atol=0.2)
+    rarer = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds, [9, 1])
+    np.testing.assert_allclose(rarer.offsets - each.offsets, [np.log(9 / 5), np.log(1 / 5)], atol=0.2)
 
 
 def test_a_mixture_trusts_what_tells_the_classes_apart():
@@ -138,9 +153,26 @@ def test_without_folds_the_sets_that_no_branch_knows_set_the_thresholds(folds, t
     assert {(row.set, row.foreign) for row in rows} == {("a", False), ("b", True)}
     calibration = load_bundle(done.bundle).card.calibration
     assert calibration.out_of_source
-    assert "reals only of b, which it was not trained on" in calibration.fitted_on
+    assert "and b, which it was not trained on and whose reals alone count" in calibration.fitted_on
     with pytest.raises(ConfigError, match="was trained on a, which"):
         train(create_run(tiny_settings("known", data={"validate_only": ["a"]}, join={"branches": paths})))
+
+
+def test_more_foreign_pictures_are_judged_and_each_branch_speaks_for_a_kind(folds, planted, tiny_settings, tmp_path):
+    more = tmp_path / "more.csv"
+    files = sorted((planted / "b").glob("val-*.png"))
+    lines = [f"{file},{'fake' if int(file.stem[-3:]) % 4 >= 2 else 'real'},c" for file in files]
+    more.write_text("\n".join(["path,label,set", *lines]))
+    paths = [str(path) for path in folds]
+    join = {"branches": paths, "foreign": [str(more)], "kinds": ["generated", "manipulated"], "most": 20}
+    done = train(create_run(tiny_settings("more", data={"sets": ["a"]}, join=join)))
+    rows = read_predictions(done.run.predictions_file)
+    assert {(row.set, row.foreign) for row in rows} == {("a", False), ("c", True)}
+    assert [sum(row.set == "c" and row.label == label for row in rows) for label in (0, 1)] == [20, 20]
+    with pytest.raises(ConfigError, match="kinds has 1 entries for 2 branches"):
+        check_config({"data": {"source": "x"}, "join": {"branches": paths, "kinds": ["generated"]}}, "a test")
+    with pytest.raises(ConfigError, match="shares has 3 entries for 2 kinds"):
+        check_config({"data": {"source": "x"}, "join": join | {"shares": [1, 2, 3]}}, "a test")
 
 
 def test_runs_that_do_not_fit_are_refused(folds, tiny_settings, tmp_path):

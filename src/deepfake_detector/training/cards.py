@@ -79,11 +79,11 @@ def calibrate_run(run: RunFolder, config: TrainConfig) -> Calibration:
     if not sources:
         rows = read_predictions(run.predictions_file)
         what = f"the validation pictures of {run.path.name}"
-        unseen = sorted({row.set for row in rows if row.foreign})
+        unseen = sorted({row.set for row in rows if row.foreign and not row.label})
         if config.join and config.join.folds:
             what = "pictures of sets that the folds of the branches had not seen"
         elif unseen:
-            what += f"; reals only of {' and '.join(unseen)}, which it was not trained on"
+            what += f", and {' and '.join(unseen)}, which it was not trained on and whose reals alone count"
     else:
         rows = [row for path in sources for row in read_predictions(RunFolder(path).predictions_file) if row.foreign]
         what = f"pictures of sets that {', '.join(path.name for path in sources)} had not seen"

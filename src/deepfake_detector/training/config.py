@@ -13,7 +13,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepfake_detector.core.errors import ConfigError
-from deepfake_detector.core.types import CropMode, CropRule
+from deepfake_detector.core.types import CropMode, CropRule, Kind
 from deepfake_detector.training.candidates import Candidate
 from deepfake_detector.training.data.augment_config import AugmentConfig
 from deepfake_detector.training.data.sampling import BalanceConfig
@@ -175,6 +175,16 @@ class JoinConfig(_Strict):
     """Trained networks that become one, each a branch of it; see ``training.join``."""
 
     branches: tuple[Path, ...] = Field(min_length=2, description="run folders, each of a network with a linear head")
+    kinds: tuple[Kind, ...] = Field(
+        (), description="the kind of fake that each branch was trained on: it then speaks for that kind; none: for any"
+    )
+    shares: tuple[Positive, ...] = Field(
+        (),
+        description="how common the kind of each branch is among the fakes to expect; none: as the judged sets have it",
+    )
+    foreign: tuple[Path, ...] = Field(
+        (), description="folders or manifests of more pictures, which no branch was trained on, for calibration"
+    )
     folds: tuple[tuple[Path, ...], ...] = Field(
         (),
         description="for each fold, one run per branch, trained like it without the sets of its data.validate_only; "
@@ -187,6 +197,12 @@ class JoinConfig(_Strict):
         for fold in self.folds:
             if len(fold) != len(self.branches):
                 raise ValueError(f"a fold names {len(fold)} runs for {len(self.branches)} branches")
+        if self.kinds and len(self.kinds) != len(self.branches):
+            raise ValueError(f"kinds has {len(self.kinds)} entries for {len(self.branches)} branches")
+        if self.shares and len(self.shares) != len(set(self.kinds)):
+            raise ValueError(
+                f"shares has {len(self.shares)} entries for {len(set(self.kinds))} kinds, one for each branch"
+            )
         return self
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence, Set
-from functools import partial
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake_detector.core.errors import ConfigError
+from deepfake_detector.core.types import Kind
 from deepfake_detector.training.calibrate import set_weights
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.cards import Prediction
 from deepfake_detector.training.checkpoint import FINAL_FILE, save_network
 from deepfake_detector.training.config import JoinConfig, TrainConfig
 from deepfake_detector.training.data.dataloader import CropLoader
+from deepfake_detector.training.data.manifest import read_data, read_samples
 from deepfake_detector.training.data.samples import SYNTHETIC, Sample, Split, kind_target
 from deepfake_detector.training.fit import FitResult
 from deepfake_detector.training.models.joined import Floats, Mixture, SoftMaximum, joined_network
-from deepfake_detector.training.prepare import TRAIN, judged_loader
+from deepfake_detector.training.prepare import TRAIN, chosen_samples, judged_loader
 from deepfake_detector.training.run import RunFolder
 from deepfake_detector.training.selection import Known, figures
 from deepfake_detector.training.steps import Logits, predictor
@@ -54,32 +55,56 @@ def join(
     Each fold's networks judge the sets that none of them was trained on; without folds, the branches judge the
     validation pictures, and the sets of ``data.validate_only``, which none of them may know. Fakes synthesised from
     the reals of these are judged, too. How the logits are put together is fitted to these ("stacked generalization",
-    Wolpert 1992), each set of a class weighing the same, and all synthesised fakes as much as one set.
+    Wolpert 1992), each set of a class weighing the same, and all synthesised fakes as much as one set. The pictures of
+    ``settings.foreign`` are judged for calibration alone.
     Raises ConfigError, DataError or WeightsError.
     """
-    parts = [_foreign(config, fold, callback) for fold in settings.folds]
-    unseen = set(config.data.validate_only)
-    if not parts:
-        _check_unseen(settings.branches, unseen)
-        parts = [_judged(config, settings.branches, partial(_for_judging, unseen), callback)]
-    samples = [sample for chosen, _ in parts for sample in chosen]
+    parts, more, unseen = _judge_all(config, settings, callback)
+    learnt_from = sum(len(judged) for judged, _ in parts)
+    parts += more
+    samples = [sample for judged, _ in parts for sample in judged]
     logits = np.concatenate([found for _, found in parts])
     labels = np.array([int(sample.label) for sample in samples])
     kinds = np.array([_kind(sample) for sample in samples])
     names = np.array([sample.set for sample in samples])
-    fake = fit_soft_maximum(logits, labels, names)
-    kind = fit_mixture(logits[kinds >= 0], kinds[kinds >= 0], names[kinds >= 0])
+    speaks = np.array([_speaker(kind, settings.kinds) for kind in kinds])
+    own = slice(learnt_from)
+    fake = fit_soft_maximum(logits[own], labels[own], names[own], speaks[own], settings.shares)
+    known_kind = np.flatnonzero(kinds[own] >= 0)
+    kind = fit_mixture(logits[known_kind], kinds[known_kind], names[known_kind])
     for path, scale, offset, weight in zip(settings.branches, fake.scales, fake.offsets, kind.weights, strict=True):
         logger.info("%s: fake %.3f · logit %+.3f, generated %+.3f · logit", path.name, scale, offset, weight)
     save_network(joined_network([_network(path) for path in settings.branches], fake, kind), folder / FINAL_FILE)
     found = Logits(fake.of(logits).astype(np.float32), kind.of(logits).astype(np.float32))
     known = Known(labels, kinds, tuple(name.removesuffix(SYNTHETIC) for name in names.tolist()))
-    foreign = [bool(settings.folds) or name in unseen for name in known.sets]
+    foreign = [name in unseen for name in known.sets]
     return FitResult((), found, figures(known, found.fake)), list(_rows(samples, found, foreign))
 
 
-def _for_judging(unseen: Set[str], sample: Sample) -> bool:
-    return sample.split is Split.VAL or sample.set in unseen
+def _judge_all(
+    config: TrainConfig, settings: JoinConfig, callback: Callback
+) -> tuple[list[Judged], list[Judged], set[str]]:
+    """What is judged to learn how to join, what more to calibrate, and the sets of which the judges know nothing."""
+    if settings.folds:
+        parts = [_foreign(config, fold, callback) for fold in settings.folds]
+        return parts, [], {sample.set.removesuffix(SYNTHETIC) for samples, _ in parts for sample in samples}
+    unseen = set(config.data.validate_only)
+    _check_unseen(settings.branches, unseen)
+    samples = [sample for sample in _samples(config) if sample.split is Split.VAL or sample.set in unseen]
+    parts = [_judged(config, settings.branches, samples, callback)]
+    plain = config.model_copy(update={"synthetic": None})
+    more = [_judged(plain, settings.branches, _more(source), callback) for source in settings.foreign]
+    return parts, more, unseen | {sample.set for samples, _ in more for sample in samples}
+
+
+def _samples(config: TrainConfig) -> list[Sample]:
+    data = config.data
+    return chosen_samples(read_data(data.source, data.ratios, data.split_seed), data)
+
+
+def _more(source: Path) -> list[Sample]:
+    """All pictures of a foreign source that are not for testing."""
+    return [sample for sample in read_samples(source) if sample.split is not Split.TEST]
 
 
 def _check_unseen(branches: Sequence[Path], unseen: Set[str]) -> None:
@@ -93,16 +118,34 @@ def _check_unseen(branches: Sequence[Path], unseen: Set[str]) -> None:
             )
 
 
-def fit_soft_maximum(logits: Floats, labels: NDArray[np.int64], sets: NDArray[np.str_]) -> SoftMaximum:
-    """The soft maximum of logits (N, B) with the least log loss for the labels, 1 and 0. Raises ConfigError."""
+def fit_soft_maximum(
+    logits: Floats,
+    labels: NDArray[np.int64],
+    sets: NDArray[np.str_],
+    speaks: NDArray[np.int64],
+    shares: Sequence[float] = (),
+) -> SoftMaximum:
+    """The soft maximum of logits (N, B) with the least log loss for the labels, 1 and 0. Raises ConfigError.
+
+    ``speaks`` (N,) says which branch was trained on such a fake, −1 for reals and where nobody knows. With it, each
+    branch is to give the odds of its own fakes against a photo (multinomial logistic regression); without, any may.
+    ``shares`` (B,) is how common each branch's fakes are among all that are expected; without, as the sets have it.
+    """
     from scipy.optimize import minimize
 
     weights = _weights(labels, sets)
     branches = logits.shape[1]
+    known = speaks >= 0
+    total = weights[known].sum()
+    for branch, share in enumerate(shares):
+        own = speaks == branch
+        weights[own] *= share / sum(shares) * total / weights[own].sum()
 
     def loss(parameters: Floats) -> float:
-        found = SoftMaximum(parameters[:branches], parameters[branches:]).of(logits)
-        return float((weights * (np.logaddexp(0.0, found) - labels * found)).sum())
+        odds = logits * parameters[:branches] + parameters[branches:]
+        found = np.logaddexp.reduce(odds, axis=1)
+        said = np.where(known, odds[np.arange(len(odds)), speaks], found)
+        return float((weights * (np.logaddexp(0.0, found) - labels * said)).sum())
 
     start = np.concatenate([np.ones(branches), np.zeros(branches)])
     bounds = [SCALES] * branches + [OFFSETS] * branches
@@ -117,6 +160,12 @@ def fit_mixture(logits: Floats, labels: NDArray[np.int64], sets: NDArray[np.str_
     weights = _weights(labels, sets) * len(labels)
     found = LogisticRegression(C=LOOSE, max_iter=1000).fit(logits, labels, sample_weight=weights)
     return Mixture(np.asarray(found.coef_[0], dtype=np.float64), float(found.intercept_[0]))
+
+
+def _speaker(kind: int, kinds: Sequence[Kind]) -> int:
+    """The one branch that was trained on a kind (0 manipulated, 1 generated, −1 none), or −1."""
+    own = [place for place, trained_on in enumerate(kinds) if kind == int(trained_on is Kind.GENERATED)]
+    return own[0] if len(own) == 1 else -1
 
 
 def _weights(labels: NDArray[np.int64], sets: NDArray[np.str_]) -> Floats:
@@ -135,11 +184,11 @@ def _foreign(config: TrainConfig, fold: Sequence[Path], callback: Callback) -> J
     foreign = set.intersection(*left_out)
     if not foreign:
         raise ConfigError(f"no set is in data.validate_only of all of {', '.join(path.name for path in fold)}")
-    return _judged(config, fold, lambda sample: sample.set in foreign, callback)
+    return _judged(config, fold, [sample for sample in _samples(config) if sample.set in foreign], callback)
 
 
-def _judged(config: TrainConfig, runs: Sequence[Path], choose: Callable[[Sample], bool], callback: Callback) -> Judged:
-    loader = judged_loader(config, choose, config.join.most if config.join else None, callback)
+def _judged(config: TrainConfig, runs: Sequence[Path], samples: Sequence[Sample], callback: Callback) -> Judged:
+    loader = judged_loader(config, samples, config.join.most if config.join else None, callback)
     judges = [predictor(_network(path)) for path in runs]
     callback.on_phase(PHASE, len(loader.samples), 0)
     found = [np.stack([judge([batch]).fake for judge in judges], axis=1) for batch in _batches(loader, callback)]

@@ -211,7 +211,8 @@ def _training_panel(axes: Axes, name: str, log: _Log) -> None:
                 place = ([log.best + 1], [values[log.best]])
                 axes.plot(*place, "*", color=SERIES[kind], markersize=15, markeredgecolor="white", label="best")
     if name in _RATES:
-        axes.set_yscale("log")
+        # A run of one step ends at the rate 0, which has no place on such a scale.
+        axes.set_yscale("log" if max(log.columns[name], default=0.0) > 0.0 else "linear")
         plain = "learning rate"
     axes.set_title(plain.replace("_", " ").replace("auc", "AUC"), pad=20)
     if name not in _RATES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,15 +186,12 @@ def _validation_config(config: TrainConfig) -> LoaderConfig:
     )
 
 
-def judged_loader(
-    config: TrainConfig, choose: Callable[[Sample], bool], most: int | None, callback: Callback
-) -> CropLoader:
-    """Some pictures outside of the test split, as they are; at most ``most`` of each class of a set.
+def judged_loader(config: TrainConfig, samples: Sequence[Sample], most: int | None, callback: Callback) -> CropLoader:
+    """Some pictures as they are; at most ``most`` of each class of a set.
 
     Where the config synthesises fakes, one from each of their reals follows. Raises DataError.
     """
     data = config.data
-    samples = [s for s in chosen_samples(read_data(data.source, data.ratios, data.split_seed), data) if choose(s)]
     samples = _some(samples, most, config.seed) if most else samples
     crops = build_crops(samples, data.rule(), data.cache, CropOptions(workers=data.workers), _reporter(callback)).crops
     plain = config.synthetic and config.synthetic.model_copy(update={"disturb_reals": 0.0, "sets": None})

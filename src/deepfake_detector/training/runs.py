@@ -165,7 +165,7 @@ def plot_runs(runs: Sequence[Run], figure: Figure, file: Path) -> tuple[Path, Pa
             figure.value.replace("val_", "validation ").replace("set_auc", "mean AUC over sets").replace("auc", "AUC")
         )
         axes.set(xlabel="validation (star: the one that was kept)", title=name.replace("_", " "))
-        if figure is Figure.LR:
+        if figure is Figure.LR and any(check.lr > 0.0 for run in runs for check in run.checks):
             axes.set_yscale("log")
         axes.legend()
         return save(page, file.parent, file.stem)

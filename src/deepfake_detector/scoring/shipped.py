@@ -22,8 +22,8 @@ DEFAULT_MODEL: str = "mobilenetv2"
 SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
     {
         "mobilenetv2": ShippedPin(
-            onnx_sha256="c9d12ff46a0ed98b750a036fda64a413707f507ec52d8d5d9d8c38ac32379a85",
-            card_sha256="78eeda9731c74d2ef2ed25c4eb155ca7f101371209677c6f7150d5b14de57d3b",
+            onnx_sha256="3380d7ab51d4e65f13c83f6b29788127e46b1ad13ef171b5fd64fc9d01baec4f",
+            card_sha256="7a80464f3200659c8b5ba406143f8d9410656c8e0ef56dc5ed2453ddbc0d0243",
         ),
     }
 )

@@ -58,9 +58,7 @@ def prepare(config: TrainConfig, callback: Callback) -> Prepared:
     """Read the data, find and cut the faces (cached), and make the loaders. Raises DataError."""
     data = config.data
     samples = chosen_samples(read_data(data.source, data.ratios, data.split_seed), data)
-    callback.on_phase("faces" if data.crop == "face" else "pictures", len(samples), 0)
-    index = build_crops(samples, data.rule(), data.cache, CropOptions(workers=data.workers), _reporter(callback))
-    callback.on_end()
+    index = _crops(samples, data, callback)
     parts = {part: [crop for crop in index.crops if part_of(crop.sample, data) == part] for part in _PARTS}
     train, validation = parts[TRAIN], [*parts[VALIDATION], *parts[FOREIGN]]
     _check(train, validation)
@@ -72,6 +70,13 @@ def prepare(config: TrainConfig, callback: Callback) -> Prepared:
         fingerprint=fingerprint(samples),
         counts=tuple(count for part in _PARTS for count in _counts(part, parts[part])),
     )
+
+
+def _crops(samples: Sequence[Sample], data: DataConfig, callback: Callback) -> CropIndex:
+    callback.on_phase("faces" if data.crop == "face" else "pictures", len(samples), 0)
+    index = build_crops(samples, data.rule(), data.cache, CropOptions(workers=data.workers), _reporter(callback))
+    callback.on_end()
+    return index
 
 
 def _reporter(callback: Callback) -> Progress:
@@ -193,7 +198,7 @@ def judged_loader(config: TrainConfig, samples: Sequence[Sample], most: int | No
     """
     data = config.data
     samples = _some(samples, most, config.seed) if most else samples
-    crops = build_crops(samples, data.rule(), data.cache, CropOptions(workers=data.workers), _reporter(callback)).crops
+    crops = _crops(samples, data, callback).crops
     plain = config.synthetic and config.synthetic.model_copy(update={"disturb_reals": 0.0, "sets": None})
     synthetic = _synthetic(crops, config.model_copy(update={"synthetic": plain}), callback) if plain else None
     return CropLoader(crops, data.rule(), _validation_config(config), synthetic=synthetic)

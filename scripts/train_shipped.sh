@@ -34,5 +34,5 @@ train generated-320 configs/generated.yaml --set model.weights=outputs/generated
 train manipulated configs/manipulated.yaml
 # Clips of other people, which no branch was trained on: their real frames help to set the thresholds.
 clips=$(dirname "$data")/ffpp_c23
-[ -f outputs/ffpp_c23/manifest.csv ] || deepfake faces "$clips" outputs/ffpp_c23 --frames 8 --ratio 2.2 --resume
+[ -f outputs/ffpp_c23/manifest.csv ] || deepfake faces "$clips" outputs/ffpp_c23 --frames 3 --ratio 2.2 --resume
 train default configs/default.yaml

@@ -62,7 +62,8 @@ class Calibration(_Strict):
     ``p = sigmoid(raw / temperature + bias)`` at prior 0.5 (temperature scaling, Guo et al. 2017, with a bias).
     ``fpr_curve`` is ordered from the loosest to the strictest rate, its logits never fall; it holds 10, 5 and 1 %.
     A face is uncertain while its calibrated logit lies less than ``band_below`` under the threshold.
-    ``out_of_source`` says that the reals used here are of sources of which the network had not seen any picture.
+    ``out_of_source`` says that enough of the reals used here are of sources of which the network had seen no picture;
+    the source that raises most false alarms decides, known or not.
     """
 
     temperature: float = Field(gt=0.0)

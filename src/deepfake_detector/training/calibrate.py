@@ -100,17 +100,14 @@ def fit(
 ) -> CalibrationFit:
     """Fit temperature, bias, thresholds and band to N raw fake logits with labels (0 real, 1 fake) and set names.
 
-    ``unseen`` (N,) says of which pictures the network has seen no other one of their source. If ``MIN_UNSEEN`` reals
-    are such, only they count, beside all fakes: what a network says of photos that it knows promises nothing of others.
+    ``unseen`` (N,) says of which pictures the network has seen no other one of their source. All reals count, since the
+    source that raises most false alarms decides; with ``MIN_UNSEEN`` unseen ones the calibration is "out of source".
     Real and fake weigh the same, so that the probabilities mean a prior of 0.5; within a class each set weighs the
     same, once it has ``MIN_SOURCE`` pictures. Raises DataError if there are fewer than ``MIN_PER_CLASS`` of a class.
     """
     raw, known = _checked(raw_logits, labels, sets)
-    names, foreign = np.asarray(sets), np.asarray(unseen, dtype=bool)
-    out_of_source = int(((known == 0) & foreign).sum()) >= MIN_UNSEEN
-    if out_of_source:
-        counts = foreign | (known == 1)
-        raw, known, names = raw[counts], known[counts], names[counts]
+    names = np.asarray(sets)
+    out_of_source = int(((known == 0) & np.asarray(unseen, dtype=bool)).sum()) >= MIN_UNSEEN
     weights = set_weights(known, names)
     temperature, bias = fit_temperature(raw, known, weights)
     logits = raw / temperature + bias

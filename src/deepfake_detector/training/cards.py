@@ -83,7 +83,7 @@ def calibrate_run(run: RunFolder, config: TrainConfig) -> Calibration:
         if config.join and config.join.folds:
             what = "pictures of sets that the folds of the branches had not seen"
         elif unseen:
-            what += f", and {' and '.join(unseen)}, which it was not trained on and whose reals alone count"
+            what += f", and {', '.join(unseen)}, which it was not trained on"
     else:
         rows = [row for path in sources for row in read_predictions(RunFolder(path).predictions_file) if row.foreign]
         what = f"pictures of sets that {', '.join(path.name for path in sources)} had not seen"

@@ -23,7 +23,7 @@ SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
     {
         "mobilenetv2": ShippedPin(
             onnx_sha256="3380d7ab51d4e65f13c83f6b29788127e46b1ad13ef171b5fd64fc9d01baec4f",
-            card_sha256="7a80464f3200659c8b5ba406143f8d9410656c8e0ef56dc5ed2453ddbc0d0243",
+            card_sha256="ed9fc48a63fd5d42d066dffeec61132d7918b74267cea26b9fcf1aeb9b7c3a76",
         ),
     }
 )

@@ -113,7 +113,8 @@ def fit(
     logits = raw / temperature + bias
     points = fpr_points(logits[known == 0], names[known == 0])
     threshold = next(point.logit for point in points if point.fpr == DEFAULT_RATE)
-    band = fit_band(logits, known, weights, threshold)
+    # What is rather fake than real is never called real, however many faces are left open by that.
+    band = max(fit_band(logits, known, weights, threshold), threshold)
     calibration = Calibration(
         temperature=temperature,
         bias=bias,
@@ -245,7 +246,7 @@ def fit_band(logits: Floats, labels: Ints, weights: Floats, threshold: float) ->
 
     As far as leaves at most ``MAX_MISSED`` of the fakes under it, and at least ``MIN_BAND`` (half the odds); but
     never so far that more than ``MAX_UNCERTAIN`` of the faces, half of them real, are uncertain. Where the two
-    wishes collide, the second wins, and more fakes are missed.
+    wishes collide, the second wins, and more fakes are missed. (``fit`` opens what is above even odds all the same.)
     """
     fakes = labels == 1
     order = np.argsort(logits[fakes])

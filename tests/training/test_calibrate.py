@@ -165,10 +165,23 @@ def test_band_keeps_both_promises_where_it_can():
 def test_band_yields_to_the_uncertain_share():
     rng = np.random.default_rng(5)
     labels = np.repeat([0, 1], 1000)
-    found = fitted(rng.normal(size=2000) + labels * 0.3, labels)  # a detector that hardly knows anything
-    assert found.uncertain == pytest.approx(MAX_UNCERTAIN, abs=0.002)
-    assert found.uncertain <= MAX_UNCERTAIN
-    assert found.missed > MAX_MISSED
+    logits, weights = rng.normal(size=2000) + labels * 0.3, np.full(2000, 1 / 2000)  # it hardly knows anything
+    threshold = float(np.quantile(logits[labels == 0], 0.95))
+    band = fit_band(logits, labels, weights, threshold)
+    left_open = (logits < threshold) & (logits >= threshold - band)
+    assert left_open.mean() == pytest.approx(MAX_UNCERTAIN, abs=0.002)
+    assert left_open.mean() <= MAX_UNCERTAIN
+    assert (logits[labels == 1] < threshold - band).mean() > MAX_MISSED
+
+
+def test_what_is_rather_fake_is_never_called_real():
+    rng = np.random.default_rng(5)
+    labels = np.repeat([0, 1], 1000)
+    found = fitted(rng.normal(size=2000) + labels * 0.3, labels)
+    threshold = next(point.logit for point in found.points if point.fpr == 0.05)
+    assert threshold > 0.0
+    assert threshold - found.calibration.band_below <= 0.0
+    assert found.uncertain > MAX_UNCERTAIN
 
 
 def test_band_is_never_empty_for_a_good_detector():

@@ -23,7 +23,7 @@ SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
     {
         "mobilenetv2": ShippedPin(
             onnx_sha256="3380d7ab51d4e65f13c83f6b29788127e46b1ad13ef171b5fd64fc9d01baec4f",
-            card_sha256="ed9fc48a63fd5d42d066dffeec61132d7918b74267cea26b9fcf1aeb9b7c3a76",
+            card_sha256="d2f3a6fc0a753d7baaea95da2e274f0ab1c9ad9deb8104bbabeeb71a4e253fac",
         ),
     }
 )

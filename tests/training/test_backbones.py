@@ -52,15 +52,17 @@ def build(name, size):
     return build_network(name, BackboneSpec(size=size, alpha=SMALLEST.get(name, 1.0)), HeadSpec())
 
 
+@pytest.fixture(scope="class")
+def network(name):
+    """Built once for all tests of a class."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    return build(name, SIZES[0])
+
+
 class HalfContract:
-    """What costs little to find out. The network is built once for all of its tests."""
-
-    @pytest.fixture(scope="class")
-    def network(self, name):
-        import keras
-
-        keras.utils.set_random_seed(0)
-        return build(name, SIZES[0])
+    """What costs little to find out."""
 
     def test_it_is_frozen_and_unfrozen_by_block(self, network):
         import keras

@@ -46,6 +46,7 @@ EXTRAS = {
     "cluster": {"ray": "ray"},
     "heic": {"pillow-heif": "pillow_heif"},
     "provenance": {"c2pa-python": "c2pa"},
+    "video": {"av": "av"},
     "twins": {"ncnn": "ncnn"},
     "serve": {
         "fastapi": "fastapi",

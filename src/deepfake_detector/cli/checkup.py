@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ EXTRAS = {
     "serve": {
         "fastapi": "fastapi",
         "uvicorn": "uvicorn",
+        "httptools": "httptools",
+        **({} if sys.platform == "win32" else {"uvloop": "uvloop"}),
         "python-multipart": "python_multipart",
         "pydantic-settings": "pydantic_settings",
         "sqlalchemy": "sqlalchemy",

@@ -11,8 +11,7 @@ import pytest
 
 from deepfake_detector.core.errors import ConfigError, InputError, MissingExtraError, ModelError
 from deepfake_detector.core.types import Failure, Report, Verdict
-from deepfake_detector.pipeline import Detector
-from deepfake_detector.pipeline import detector as pipeline_module
+from deepfake_detector.pipeline import Detector, stages
 
 
 @pytest.fixture
@@ -69,14 +68,14 @@ def test_a_failure_says_which_file_and_why(detector, tmp_path, picture, png):
 
 
 def test_a_missing_extra_stops_no_other_file(detector, monkeypatch, picture):
-    original = pipeline_module.load_image
+    original = stages.load_image
 
     def without_heic(source, limits):
         if isinstance(source, bytes):
             raise MissingExtraError("opening HEIC pictures", "heic")
         return original(source, limits)
 
-    monkeypatch.setattr(pipeline_module, "load_image", without_heic)
+    monkeypatch.setattr(stages, "load_image", without_heic)
     outcomes = list(detector.analyze_many([picture("red"), b"heic", picture("red")]))
     assert [type(outcome) for outcome in outcomes] == [Report, Failure, Report]
     assert outcomes[1].code == "missing_extra"
@@ -86,13 +85,13 @@ def test_a_missing_extra_stops_no_other_file(detector, monkeypatch, picture):
 
 def test_crops_of_several_pictures_are_scored_together(bundle, picture, row_finder):
     detector = Detector(bundle, finder=row_finder)
-    sizes, score = [], detector._scorer.score
+    sizes, score = [], detector._crew.scorer.score
 
     def counting(crops):
         sizes.append(len(crops))
         return score(crops)
 
-    detector._scorer.score = counting
+    detector._crew.scorer.score = counting
     reports = list(detector.analyze_many([picture("red", "blue")] * 9 + [picture("red")], batch_size=8))
     assert sizes == [8, 8, 3]
     shares = [report.timings["score"] for report in reports]
@@ -194,6 +193,6 @@ def test_a_model_that_answers_nonsense_stops_the_run(bundle, picture, row_finder
         raise ModelError("not a finite number")
 
     detector = Detector(bundle, finder=row_finder)
-    detector._scorer.score = refuse
+    detector._crew.scorer.score = refuse
     with pytest.raises(ModelError):
         list(detector.analyze_many([picture("red")]))

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from deepfake_detector.core.concurrency import ahead
 from deepfake_detector.core.explanation import Heatmap, MapMethod
-from deepfake_detector.core.settings import AnalysisSettings
 from deepfake_detector.core.stopwatch import Stopwatch
 from deepfake_detector.core.types import CropMode, FloatArray, Scores, Verdict
 from deepfake_detector.core.video import (
@@ -35,10 +34,10 @@ from deepfake_detector.core.video import (
     Track,
     VideoReport,
 )
-from deepfake_detector.faces.find import Finder
 from deepfake_detector.media.sampling import Sampling
 from deepfake_detector.media.source import VideoSource
 from deepfake_detector.media.video import VideoFrame, VideoReader, open_video
+from deepfake_detector.pipeline.crew import Crew
 from deepfake_detector.pipeline.crops import crop_corners
 from deepfake_detector.pipeline.decision import decision_of
 from deepfake_detector.pipeline.gallery import Gallery
@@ -47,12 +46,9 @@ from deepfake_detector.pipeline.persons import ClipVerdict, Court, judge
 from deepfake_detector.pipeline.video_facts import expected_frames, in_words, video_input
 from deepfake_detector.scoring.calibration import calibrated_logit, p_fake
 from deepfake_detector.scoring.own_threshold import own_threshold_warning
-from deepfake_detector.scoring.scorer import Scorer
-from deepfake_detector.scoring.sequence import SequenceScorer
-from deepfake_detector.verdict.decide import Policy
 
 if TYPE_CHECKING:
-    from deepfake_detector.pipeline.explainer import Explainer
+    pass
 
 BATCH = 8
 """Crops that are scored together, and frames whose findings come together."""
@@ -62,24 +58,6 @@ ROOM, ROOM_PIXELS = 6, 24_000_000
 
 FEATURES_KEPT = 4096
 """Observations whose features are kept for what is measured from frame to frame; 40 MB of the shipped model's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Crew:
-    """Who does the work: as they stand in the ``Detector``."""
-
-    scorer: Scorer
-    settings: AnalysisSettings
-    policy: Policy
-    finder: Finder | None
-    explainer: Explainer | None
-    sequence: SequenceScorer | None = None
-
-    @property
-    def court(self) -> Court:
-        """How persons are judged."""
-        calibration = self.scorer.bundle.card.calibration
-        return Court(calibration, self.policy, self.settings.prior, self.settings.pooling, self.sequence)
 
 
 @dataclass(slots=True)
@@ -211,7 +189,7 @@ class _Run:
     def _report(self) -> VideoReport:
         crew, clip, info = self._crew, self._clip, self._reader.info
         with self._clock.stage("decide"):
-            said = judge(clip.tracks, clip.gallery, crew.court)
+            said = judge(clip.tracks, clip.gallery, _court(crew))
         persons = self._explained(said.persons)
         worst = None if said.worst is None else persons[said.worst]
         return VideoReport(
@@ -257,3 +235,9 @@ class _Run:
                 stretches = ", ".join(f"{part.start:.1f}–{part.end:.1f} s" for part in person.segments)
                 found.append(f"person {person.id} looks fake for a while ({stretches}), though not as a whole")
         return (*found, *own_threshold_warning(self._crew.settings.own_threshold))
+
+
+def _court(crew: Crew) -> Court:
+    """How persons are judged."""
+    calibration = crew.scorer.bundle.card.calibration
+    return Court(calibration, crew.policy, crew.settings.prior, crew.settings.pooling, crew.sequence)

@@ -12,8 +12,8 @@ from deepfake_detector.core.errors import DeepfakeDetectorError
 from deepfake_detector.core.video import Observation, VideoReport
 from deepfake_detector.media.sampling import Sampling
 from deepfake_detector.pipeline import Detector
-from deepfake_detector.training.config import load_settings
 from deepfake_detector.training.run import create_run
+from deepfake_detector.training.settings_file import load_settings
 from deepfake_detector.training.train import showing_progress
 from deepfake_detector.training.video.clips import Watch
 from deepfake_detector.training.video.config import VideoConfig

@@ -1,30 +1,26 @@
-"""The typed view of an experiment file: read from YAML, changed by ``--set``, and nothing unknown gets through."""
+"""The typed view of an experiment file: which settings there are, what they may be, and their defaults."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-import pydantic
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import CropMode, CropRule, Kind
 from deepfake_detector.training.candidates import Candidate
 from deepfake_detector.training.data.augment_config import AugmentConfig
 from deepfake_detector.training.data.sampling import BalanceConfig
 from deepfake_detector.training.data.synthetic import SyntheticConfig
+from deepfake_detector.training.settings_file import check_settings, dump_settings, load_settings
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
-Settings = TypeVar("Settings", bound="Experiment")
 FamilyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -287,98 +283,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     return load_settings(path, TrainConfig, overrides)
 
 
-def load_settings(path: Path, schema: type[Settings], overrides: Sequence[str] = ()) -> Settings:
-    """As ``load_config``, for the experiment files of any kind of training."""
-    try:
-        content = _parse(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the config {path}: {error}; give the path of a YAML file") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no settings; it must be YAML like 'data: {{source: my_photos}}'")
-    for override in overrides:
-        _override(content, override)
-    return check_settings(content, str(path), schema)
-
-
 def check_config(content: dict[str, Any], where: str) -> TrainConfig:
     """Validate parsed settings; an unknown key is an error that names the near miss. Raises ConfigError."""
     return check_settings(content, where, TrainConfig)
 
 
-def check_settings(content: dict[str, Any], where: str, schema: type[Settings]) -> Settings:
-    """As ``check_config``, for the settings of any kind of training."""
-    try:
-        return schema.model_validate(content)
-    except pydantic.ValidationError as error:
-        problems = [_explained(problem, schema) for problem in error.errors(include_url=False)]
-        raise ConfigError(f"{where}: " + "; ".join(dict.fromkeys(problems))) from error
-
-
 def dump_config(config: Experiment) -> str:
     """The config as YAML, every value written out; ``load_config`` reads it back to the same."""
-    import yaml
-
-    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    return text
-
-
-def _parse(text: str, where: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not YAML: {error}") from error
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    name, equals, value = override.partition("=")
-    keys = name.strip().split(".")
-    if not equals or not all(keys):
-        raise ConfigError(f"--set {override!r}: write it as section.key=value, such as train.epochs=3")
-    place = content
-    for key in keys[:-1]:
-        inner = place.get(key)
-        if inner is None or isinstance(inner, str):
-            inner = {}
-            place[key] = inner
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override!r}: {key} is no section")
-        place = inner
-    place[keys[-1]] = _parse(value, f"--set {override!r}")
-
-
-_CHOICES = ("literal['linear']", DenseHead.__name__)
-
-
-def _explained(problem: Any, schema: type[BaseModel]) -> str:
-    # Of a setting that may be a word or a section, pydantic names the choice, too; nobody has written that.
-    location = [str(part) for part in problem["loc"] if part not in _CHOICES]
-    name = ".".join(location)
-    if problem["type"] == "missing":
-        return f"{name} is missing, and has no default"
-    if problem["type"] != "extra_forbidden":
-        # YAML reads off, no and 1.0 as something else than text.
-        hint = "; put it in quotes" if problem["type"] == "string_type" else ""
-        return f"{name}: {problem['msg']} (got {problem['input']!r}{hint})"
-    known = _fields(location[:-1], schema)
-    close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
-    return f"unknown key {name!r}; {hint}"
-
-
-def _fields(location: list[str], section: type[BaseModel]) -> list[str]:
-    """The keys that a section may have; ``section`` is the whole file."""
-    for part in location:
-        field = section.model_fields.get(part)
-        inner = _section(field.annotation) if field is not None else None
-        if inner is not None:
-            section = inner
-    return list(section.model_fields)
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType, dict) else ()
-    return next((found for option in options if (found := _section(option)) is not None), None)
+    return dump_settings(config)

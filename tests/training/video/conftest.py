@@ -10,7 +10,7 @@ from deepfake_detector.core.errors import DamagedInputError
 from deepfake_detector.core.types import Box, Quality
 from deepfake_detector.core.video import Observation
 from deepfake_detector.scoring.bundle import load_bundle
-from deepfake_detector.training.config import check_settings
+from deepfake_detector.training.settings_file import check_settings
 from deepfake_detector.training.video.config import VideoConfig
 
 FEATURES = 6

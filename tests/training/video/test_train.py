@@ -8,8 +8,8 @@ import pytest
 from deepfake_detector.core.errors import ConfigError, DataError, ModelSchemaError
 from deepfake_detector.scoring.bundle import Bundle
 from deepfake_detector.scoring.sequence import SequenceScorer, load_sequence_bundle
-from deepfake_detector.training.config import check_settings, load_settings
 from deepfake_detector.training.run import create_run
+from deepfake_detector.training.settings_file import check_settings, load_settings
 from deepfake_detector.training.video.clips import read_clips
 from deepfake_detector.training.video.config import VideoConfig
 from deepfake_detector.training.video.train import DEFAULT_VIDEO_CONFIG, summary, train_video

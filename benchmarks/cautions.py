@@ -10,7 +10,6 @@ how many do after sunglasses or a mask were drawn on them, or after they were tu
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from result import say
 
 from deepfake_detector.core.types import CropRule
 from deepfake_detector.explain.cautions import face_cautions
@@ -130,8 +130,7 @@ def main() -> None:
             for name, found in counts.items()
         },
     }
-    options.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(content, indent=2))
+    say(content, options.output)
 
 
 if __name__ == "__main__":

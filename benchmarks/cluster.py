@@ -10,7 +10,6 @@ the last minute before it began stands in the result.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from result import say
 
 from deepfake_detector.training.config import check_config, dump_config
 from deepfake_detector.training.runs import read_run
@@ -42,9 +42,7 @@ def main() -> None:
         rows = [measured(Path(folder), number, chosen) for number in chosen.workers]
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load_before": round(load, 2)}
     settings = {"pictures": chosen.pictures, "size": chosen.size, "epochs": chosen.epochs, "batch_size": 32}
-    text = json.dumps({"command": " ".join(sys.argv), **machine, **settings, "runs": rows}, indent=2)
-    RESULT.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    say({"command": " ".join(sys.argv), **machine, **settings, "runs": rows}, RESULT)
 
 
 def draw(folder: Path, number: int, size: int) -> None:

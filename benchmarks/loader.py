@@ -8,7 +8,6 @@ The pictures are drawn, and a stand-in says where the face is, so nothing but th
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from result import say
 
 from deepfake_detector.core.types import Box, CropRule, DetectedFace, Landmarks
 from deepfake_detector.training.data.augment_config import AugmentConfig
@@ -89,11 +89,7 @@ def main() -> None:
             "augmented": rates(crops, AugmentConfig()),
             "plain": rates(crops, None),
         }
-    text = json.dumps(found, indent=2)
-    print(text)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text + "\n")
+    say(found, options.output)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import json
 import os
 import platform
 import statistics
@@ -26,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from result import say
 from speed import draw
 
 from deepfake_detector import AnalysisSettings, Detector
@@ -190,8 +190,7 @@ def main() -> None:
         "one picture, milliseconds": single,
         f"{chosen.clients} clients": many,
     }
-    chosen.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
+    say(result, chosen.output)
 
 
 if __name__ == "__main__":

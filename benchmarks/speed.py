@@ -24,6 +24,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from result import say
 
 from deepfake_detector import Detector, Report
 
@@ -154,11 +155,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         found = measure(options.model, options.photos, options.repeat, Path(name))
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    print(text)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text + "\n", encoding="utf-8")
+    say(found, options.output)
 
 
 if __name__ == "__main__":

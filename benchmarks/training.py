@@ -9,7 +9,6 @@ augmenting, cropping, batching, progress and logs; the target is at least 0.85 o
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from result import say
 
 TARGET = 0.85
 STEPS = 24
@@ -142,9 +142,7 @@ def main() -> None:
         "load": os.getloadavg()[0],
         "machine": platform.machine(),
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    say(result, options.output)
 
 
 if __name__ == "__main__":

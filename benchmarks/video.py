@@ -10,7 +10,6 @@ little, and CPU seconds, counted over all threads, say more. The load at the sta
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -23,6 +22,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from result import say
 
 from deepfake_detector import AnalysisSettings, Detector, VideoReport
 
@@ -118,11 +118,7 @@ def main() -> None:
         path = Path(name) / "clip.mp4"
         draw(path, options.seconds)
         found = measure(options.model, options.seconds, options.repeat, path)
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    print(text)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text + "\n", encoding="utf-8")
+    say(found, options.output)
 
 
 if __name__ == "__main__":

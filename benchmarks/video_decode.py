@@ -27,6 +27,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from result import say
 
 from deepfake_detector.core.settings import VideoLimits
 from deepfake_detector.media.sampling import Sampling
@@ -125,10 +126,7 @@ def main() -> None:
             "long file, 32 frames as RGB": apart(long, "32 frames"),
             "long file, its first 6,000 frames as RGB": apart(long, "all"),
         }
-    text = json.dumps(found, indent=2, ensure_ascii=False)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n", encoding="utf-8")
+    say(found, options.output)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Picture files made on the spot."""
 
 import io
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -30,6 +31,30 @@ def encode() -> Encode:
         return buffer.getvalue()
 
     return _encode
+
+
+@pytest.fixture(scope="session")
+def mutated() -> Callable[..., bytes]:
+    """Bytes overwritten, cut out, doubled or cut off, mostly near the ends, where the structure is."""
+
+    def _mutated(data: bytes, chance: random.Random, near: int) -> bytes:
+        changed = bytearray(data)
+        for _ in range(chance.randint(1, 8)):
+            length = len(changed)
+            places = [chance.randrange(length), chance.randrange(min(length, near)), length - chance.randint(1, near)]
+            at = max(0, chance.choice(places))
+            kind = chance.random()
+            if kind < 0.7:
+                changed[at : at + 1] = bytes([chance.choice([0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)])])
+            elif kind < 0.8 and length > 100:
+                del changed[at : at + chance.randint(1, 20)]
+            elif kind < 0.9:
+                changed[at:at] = changed[at : at + chance.randint(1, 20)]
+            else:
+                changed[at : at + 4] = chance.choice([b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0"])
+        return bytes(changed[: chance.randrange(1, len(changed) + 1)] if chance.random() < 0.15 else changed)
+
+    return _mutated
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_detector.cli.console import console, print_table, show_note
+from deepfake_detector.cli.console import print_table, show_sentences
+from deepfake_detector.cli.measure_options import BenchOutput, Threads
+from deepfake_detector.cli.trainings import resumable_trainings
 from deepfake_detector.training.bench.backbones import Backbones, BackbonesOptions, bench_backbones
 from deepfake_detector.training.bench.backbones_report import REPORT_NAME, summary
 from deepfake_detector.training.bench.page import bare
 from deepfake_detector.training.config import load_config
 from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.intervals import Resampling
-from deepfake_detector.training.train import showing_progress
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,12 +39,10 @@ def backbones(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set train.epochs=3.")
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/bench/…")
-    ] = None,
+    output: BenchOutput = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples, and of which pictures are taken.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
+    threads: Threads = 0,
 ) -> None:
     """Train several backbones on one data set with one budget, and compare them: size, speed, known and foreign AUC.
 
@@ -61,22 +60,15 @@ def backbones(
         settings=Settings(resampling=Resampling(bootstrap, seed)),
         threads=threads,
     )
-    try:
-        with showing_progress() as callbacks:
-            found, folder = bench_backbones(settings, config, output, options, callbacks)
-    except KeyboardInterrupt:
-        show_note("interrupted; the same command goes on")
-        raise
+    with resumable_trainings() as callbacks:
+        found, folder = bench_backbones(settings, config, output, options, callbacks)
     show(found, folder)
 
 
 def show(found: Backbones, folder: Path) -> None:
     """The table and sentences for the terminal."""
     print_table(sys.stdout, _table(found))
-    out = console(sys.stdout)
-    for sentence in summary(found):
-        out.print(f"• {sentence}", soft_wrap=True)
-    out.print(f"written to {folder}; open {folder / REPORT_NAME}", soft_wrap=True)
+    show_sentences(summary(found), folder / REPORT_NAME)
 
 
 def _table(found: Backbones) -> Table:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepfake_detector.cli import measure_options as options
-from deepfake_detector.cli.console import console, print_table, progress_bars
+from deepfake_detector.cli.console import print_table, progress_bars, show_sentences
 from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.training.bench.compare import Compared, Match, bench_compare
 from deepfake_detector.training.bench.compare_report import REPORT_NAME, said_p, summary
@@ -62,10 +62,7 @@ def show(found: Compared, folder: Path) -> None:
     """Tables and sentences for the terminal."""
     for match in found.matches:
         print_table(sys.stdout, _table(found, match))
-    out = console(sys.stdout)
-    for sentence in summary(found):
-        out.print(f"• {sentence}", soft_wrap=True)
-    out.print(f"written to {folder}; open {folder / REPORT_NAME}", soft_wrap=True)
+    show_sentences(summary(found), folder / REPORT_NAME)
 
 
 def _table(found: Compared, match: Match) -> Table:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepfake_detector.cli import measure_options as options
-from deepfake_detector.cli.console import console, print_table, progress_bars
+from deepfake_detector.cli.console import print_table, progress_bars, show_sentences
 from deepfake_detector.cli.detect_options import Point
 from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.core.types import OperatingPoint
@@ -74,10 +74,7 @@ def robustness(
 def show(found: Robustness, folder: Path) -> None:
     """A table and sentences for the terminal."""
     print_table(sys.stdout, _table(found))
-    out = console(sys.stdout)
-    for sentence in summary(found):
-        out.print(f"• {sentence}", soft_wrap=True)
-    out.print(f"written to {folder}; open {folder / REPORT_NAME}", soft_wrap=True)
+    show_sentences(summary(found), folder / REPORT_NAME)
 
 
 def _table(found: Robustness) -> Table:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_detector.cli.console import console, print_table, show_note
+from deepfake_detector.cli.console import print_table, show_sentences
 from deepfake_detector.cli.detect_options import Point
-from deepfake_detector.cli.measure_options import SplitChoice
+from deepfake_detector.cli.measure_options import BenchOutput, SplitChoice, Threads
+from deepfake_detector.cli.trainings import resumable_trainings
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import OperatingPoint
 from deepfake_detector.training.bench.sources import Sources, SourcesOptions, bench_sources
@@ -19,7 +20,6 @@ from deepfake_detector.training.bench.sources_report import REPORT_NAME, summary
 from deepfake_detector.training.config import load_config
 from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.intervals import Resampling
-from deepfake_detector.training.train import showing_progress
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,13 +49,11 @@ def sources(
             help="Let the left-out family choose the best epoch; then its figures are marked as used for selection.",
         ),
     ] = False,
-    output: Annotated[
-        Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/bench/…")
-    ] = None,
+    output: BenchOutput = None,
     operating_point: Annotated[Point, typer.Option(help="Which of the folds' thresholds to use.")] = Point.FPR5,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")] = 0,
+    threads: Threads = 0,
 ) -> None:
     """Train one model without each family of sources, and test each on every set: a matrix and heat maps.
 
@@ -72,12 +70,8 @@ def sources(
         validate_left_out=validate_left_out,
         threads=threads,
     )
-    try:
-        with showing_progress() as callbacks:
-            found, folder = bench_sources(settings, config, output, options, callbacks)
-    except KeyboardInterrupt:
-        show_note("interrupted; the same command goes on")
-        raise
+    with resumable_trainings() as callbacks:
+        found, folder = bench_sources(settings, config, output, options, callbacks)
     show(found, folder)
 
 
@@ -92,10 +86,7 @@ def _family(text: str) -> tuple[str, tuple[str, ...]]:
 def show(found: Sources, folder: Path) -> None:
     """The matrix and sentences for the terminal."""
     print_table(sys.stdout, _table(found))
-    out = console(sys.stdout)
-    for sentence in summary(found):
-        out.print(f"• {sentence}", soft_wrap=True)
-    out.print(f"written to {folder}; open {folder / REPORT_NAME}", soft_wrap=True)
+    show_sentences(summary(found), folder / REPORT_NAME)
 
 
 def _table(found: Sources) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -93,6 +93,14 @@ def print_table(stream: TextIO, table: Table) -> None:
     with screen.capture() as captured:
         screen.print(table)
     stream.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def show_sentences(sentences: Iterable[str], page: Path) -> None:
+    """What was found as a list on standard output, and where the page with all the rest is."""
+    out = console(sys.stdout)
+    for sentence in sentences:
+        out.print(f"• {sentence}", soft_wrap=True)
+    out.print(f"written to {page.parent}; open {page}", soft_wrap=True)
 
 
 def show_error(message: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepfake_detector.cli import measure_options as options
-from deepfake_detector.cli.console import console, progress_bars
+from deepfake_detector.cli.console import console, progress_bars, show_sentences
 from deepfake_detector.cli.detect_options import Point
 from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.core.types import OperatingPoint
@@ -66,9 +66,7 @@ def show(evaluation: Evaluation, folder: Path) -> None:
     out = console(sys.stdout)
     out.print(_set_table(evaluation))
     out.print(_figure_table(evaluation.figures.total))
-    for sentence in summary(evaluation):
-        out.print(f"• {sentence}", soft_wrap=True)
-    out.print(f"written to {folder}; open {folder / REPORT_NAME}", soft_wrap=True)
+    show_sentences(summary(evaluation), folder / REPORT_NAME)
 
 
 def _set_table(evaluation: Evaluation) -> Table:

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from deepfake_detector.cli.console import console, show_note
+from deepfake_detector.cli.console import console
+from deepfake_detector.cli.trainings import resumable_trainings
 from deepfake_detector.training.search import BEST_FILE, TRIALS_FILE, load_space
 from deepfake_detector.training.search import search as run_search
-from deepfake_detector.training.train import showing_progress
 
 
 def search(
@@ -29,12 +29,8 @@ def search(
     the same command goes on. Needs the extra [search].
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        with showing_progress() as callbacks:
-            found = run_search(config, load_space(space), trials, overrides or (), callbacks)
-    except KeyboardInterrupt:
-        show_note("interrupted; the same command goes on")
-        raise
+    with resumable_trainings() as callbacks:
+        found = run_search(config, load_space(space), trials, overrides or (), callbacks)
     out = console(sys.stdout)
     out.print(f"trials: {found.finished} finished, {found.given_up} given up early; all: {found.folder / TRIALS_FILE}")
     out.print(f"best:   {found.value:.4f} by {found.run}", soft_wrap=True)

@@ -65,7 +65,7 @@ def test_activation_map_averages_to_the_logit_without_bias(network, model, image
 
 
 def test_joined_branches_have_one_exact_map(network, images):
-    fake = SoftMaximum(np.array([0.7, 1.4]), np.array([0.25, -0.5]))
+    fake = SoftMaximum(np.diag([0.7, 1.4]), np.array([0.25, -0.5]))
     joined = joined_network([network, network], fake, Mixture(np.array([0.7, -0.4]), 0.25))
     exported = to_onnx(joined)
     assert check_parity(joined, exported, images) < 1e-4  # which looks at the map, too

@@ -125,7 +125,7 @@ def test_sanity_checks_destroy_the_map_step_by_step(branches):
     network = build_network("mobilenetv2", BackboneSpec(size=96, alpha=0.35), HeadSpec())
     if branches == 2:
         other = build_network("mobilenetv2", BackboneSpec(size=96, alpha=0.35), HeadSpec())
-        fake = SoftMaximum(np.array([1.0, 1.5]), np.array([0.1, -0.1]))
+        fake = SoftMaximum(np.diag([1.0, 1.5]), np.array([0.1, -0.1]))
         network = joined_network([network, other], fake, Mixture(np.array([1.0, -1.0]), 0.0))
     before = network.get_weights()
     crops = np.random.default_rng(0).integers(0, 256, (6, 96, 96, 3), dtype=np.uint8)

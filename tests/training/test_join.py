@@ -11,7 +11,7 @@ from deepfake_detector.scoring.bundle import load_bundle
 from deepfake_detector.training.cards import read_predictions
 from deepfake_detector.training.config import check_config
 from deepfake_detector.training.export import check_parity, to_onnx
-from deepfake_detector.training.join import fit_mixture, fit_soft_maximum
+from deepfake_detector.training.join import Voices, fit_mixture, fit_soft_maximum
 from deepfake_detector.training.models.joined import Mixture, SoftMaximum, joined_network
 from deepfake_detector.training.models.network import FEATURE_MAP, HeadSpec, build_network
 from deepfake_detector.training.models.spec import BackboneSpec
@@ -19,7 +19,7 @@ from deepfake_detector.training.run import create_run
 from deepfake_detector.training.train import train
 
 pytestmark = pytest.mark.timeout(900)
-FAKE = SoftMaximum(np.array([1.7, 0.9]), np.array([-0.3, 0.2]))
+FAKE = SoftMaximum(np.diag([1.7, 0.9]), np.array([-0.3, 0.2]))
 KIND = Mixture(np.array([1.0, -1.0]), 0.2)
 
 
@@ -104,10 +104,33 @@ def test_a_branch_gives_the_odds_of_its_own_fakes_and_rarer_ones_lower_them():
         logits[kinds == branch, branch] += 2.5
     each = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds)
     # The log odds of two normal classes 2.5 apart; each kind has half of the mass of the photos.
-    np.testing.assert_allclose(each.scales, 2.5, atol=0.2)
+    np.testing.assert_allclose(each.weights, [[2.5, 0], [0, 2.5]], atol=0.2)
     np.testing.assert_allclose(each.offsets, np.log(0.5), atol=0.2)
-    rarer = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds, [9, 1])
+    rarer = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds, Voices(shares=[9, 1]))
     np.testing.assert_allclose(rarer.offsets - each.offsets, [np.log(9 / 5), np.log(1 / 5)], atol=0.2)
+
+
+def test_branches_of_one_kind_add_up_to_one_voice():
+    rng = np.random.default_rng(8)
+    labels, kinds = np.repeat([0, 1, 1], 2000), np.repeat([-1, 0, 1], 2000)
+    logits = rng.normal(-1.25, 1.0, (6000, 3))
+    logits[kinds == 0, 0] += 2.5
+    logits[kinds == 1, 1:] += [2.5, 1.0]  # two that see the same fakes, one of them worse
+    has = np.array([[True, False], [False, True], [False, True]])
+    found = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds, Voices(has))
+    np.testing.assert_allclose(found.weights, [[2.5, 0], [0, 2.5], [0, 1.0]], atol=0.25)
+    single = fit_soft_maximum(logits[:, :2], labels, np.full(6000, "a"), kinds)
+    assert roc_auc_score(labels, found.of(logits)) > roc_auc_score(labels, single.of(logits[:, :2])) + 0.003
+
+
+def test_a_network_of_three_branches_with_two_voices(branches, pictures):
+    three = [*branches, tiny_network(5)]
+    fake = SoftMaximum(np.array([[1.2, 0], [0, 0.8], [0, 1.5]]), np.array([-0.3, 0.4]))
+    network = joined_network(three, fake, Mixture(np.array([1.0, -0.5, -0.5]), 0.0))
+    logits = np.stack([branch.predict(pictures, verbose=0)["fake"] for branch in three], axis=1)
+    found = network.predict(pictures, verbose=0)["fake"]
+    np.testing.assert_allclose(found, fake.of(logits), atol=0.01 * np.abs(logits).max())
+    assert network.get_layer("branch_maps").output.shape[-1] == 2
 
 
 def test_a_mixture_trusts_what_tells_the_classes_apart():

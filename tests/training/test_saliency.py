@@ -38,7 +38,7 @@ def test_the_activation_map_averages_to_the_logit(network):
 
 
 def test_the_map_of_a_joined_network_averages_to_its_logit(network):
-    fake = SoftMaximum(np.array([0.7, 1.4]), np.array([0.25, -0.5]))
+    fake = SoftMaximum(np.diag([0.7, 1.4]), np.array([0.25, -0.5]))
     joined = joined_network([network, network], fake, Mixture(np.array([1.0, -1.0]), 0.0))
     assert class_activation(joined, CROPS).mean(axis=(1, 2)) == pytest.approx(_logits(joined), abs=1e-5)
 

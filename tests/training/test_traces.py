@@ -49,7 +49,6 @@ def test_it_looks_at_each_pixel_before_it_leaves_any_out(network):
 def test_it_exports_and_joins_as_every_branch_does(network):
     crops = np.random.default_rng(3).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     assert check_parity(network, to_onnx(network), crops) < 1e-4
-    ones = np.ones(2)
-    joined = joined_network([network, network], SoftMaximum(ones, np.zeros(2)), Mixture(ones / 2, 0.0))
+    joined = joined_network([network, network], SoftMaximum(np.eye(2), np.zeros(2)), Mixture(np.full(2, 0.5), 0.0))
     alone, together = (float(model(crops)["fake"][0]) for model in (network, joined))
     assert together == pytest.approx(alone + np.log(2.0), abs=2e-2)

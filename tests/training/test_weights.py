@@ -133,18 +133,24 @@ def test_weights_file_that_is_not_one(tmp_path):
         network_with_weights("mobilenetv2", str(tmp_path / "text.npz"), 64, 0.35, HeadSpec())
 
 
-def test_checkpoint_goes_on_also_at_another_size(tmp_path):
+def test_checkpoint_goes_on_also_at_another_size_and_shrink(tmp_path):
     network = network_with_weights("mobilenetv2", "random", 64, 0.35, HeadSpec(), shrink=2)
     folder = tmp_path / "run" / "checkpoints"
     folder.mkdir(parents=True)
     network.save(folder / "best.keras")
-    for size in (64, 96):
-        again = network_with_weights("mobilenetv2", str(tmp_path / "run"), size, 0.35, HeadSpec())
+    for size, shrink, side in ((64, 2, 1), (96, 2, 2), (64, 1, 2), (96, 1, 3)):
+        again = network_with_weights("mobilenetv2", str(tmp_path / "run"), size, 0.35, HeadSpec(), shrink)
         assert again.input_shape == (None, size, size, 3)
-        assert again.get_layer("feature_map").output.shape[1] == size // 32 // 2 + size // 32 % 2
+        assert again.get_layer("feature_map").output.shape[1] == side
         assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), again.get_weights(), strict=True))
     with pytest.raises(WeightsError, match="no checkpoint"):
         network_with_weights("mobilenetv2", str(tmp_path), 64, 0.35, HeadSpec())
+
+
+def test_checkpoint_that_looks_at_all_pixels_cannot_average_blocks(tmp_path):
+    network_with_weights("mobilenetv2", "random", 64, 0.35, HeadSpec()).save(tmp_path / "whole.keras")
+    with pytest.raises(WeightsError, match=r"set model\.shrink to 1"):
+        network_with_weights("mobilenetv2", str(tmp_path / "whole.keras"), 64, 0.35, HeadSpec(), shrink=2)
 
 
 def test_port_script_refuses_other_bytes(tmp_path, monkeypatch):

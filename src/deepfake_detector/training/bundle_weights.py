@@ -95,10 +95,11 @@ class _Graph:
         self.kind = kind
 
     def head(self, branch: int) -> tuple[Array, Array]:
-        """Kernel (channels of all branches, 1) and bias (1,) of a branch's fake logit."""
+        """Kernel (channels of all branches, 1) and bias (1,) of the voice in which the branch has its part."""
         assert self._heads is not None
         kernel, bias = self._heads
-        return kernel[:, branch : branch + 1], bias[branch : branch + 1]
+        voice = int(np.abs(kernel[self.channels(branch)]).sum(axis=0).argmax())
+        return kernel[:, voice : voice + 1], bias[voice : voice + 1]
 
     def channels(self, branch: int) -> slice:
         """Where the features of a branch stand among those of all."""

@@ -172,11 +172,13 @@ class JoinConfig(_Strict):
 
     branches: tuple[Path, ...] = Field(min_length=2, description="run folders, each of a network with a linear head")
     kinds: tuple[Kind, ...] = Field(
-        (), description="the kind of fake that each branch was trained on: it then speaks for that kind; none: for any"
+        (),
+        description="the kind of fake that each branch was trained on: those of a kind speak for it, with one voice; "
+        "none: each speaks for any",
     )
     shares: tuple[Positive, ...] = Field(
         (),
-        description="how common the kind of each branch is among the fakes to expect; none: as the judged sets have it",
+        description="how common each of the kinds is among the fakes to expect; none: as the judged sets have it",
     )
     foreign: tuple[Path, ...] = Field(
         (), description="folders or manifests of more pictures, which no branch was trained on, for calibration"
@@ -196,9 +198,7 @@ class JoinConfig(_Strict):
         if self.kinds and len(self.kinds) != len(self.branches):
             raise ValueError(f"kinds has {len(self.kinds)} entries for {len(self.branches)} branches")
         if self.shares and len(self.shares) != len(set(self.kinds)):
-            raise ValueError(
-                f"shares has {len(self.shares)} entries for {len(set(self.kinds))} kinds, one for each branch"
-            )
+            raise ValueError(f"shares has {len(self.shares)} entries for {len(set(self.kinds))} kinds")
         return self
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,8 @@ PHASE = "joining"
 LOOSE = 1e4
 """Inverse strength of the penalty: two or three weights from thousands of faces need none."""
 
-SCALES, OFFSETS = (0.01, 20.0), (-20.0, 20.0)
-"""Bounds of a branch's scale, which never turns its logit round, and offset."""
+WEIGHTS, OFFSETS = (0.01, 20.0), (-20.0, 20.0)
+"""Bounds of a branch's weight, which never turns its logit round, and of a voice's offset."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +55,9 @@ def join(
 
     Each fold's networks judge the sets that none of them was trained on; without folds, the branches judge the
     validation pictures, and the sets of ``data.validate_only``, which none of them may know. Fakes synthesised from
-    the reals of these are judged, too. How the logits are put together is fitted to these ("stacked generalization",
-    Wolpert 1992), each set of a class weighing the same, and all synthesised fakes as much as one set. The pictures of
-    ``settings.foreign`` are judged for calibration alone.
+    the reals of these are judged, too. The branches of one kind speak with one voice. How the logits are put together
+    is fitted to these ("stacked generalization", Wolpert 1992), each set of a class weighing the same, and all
+    synthesised fakes as much as one set. The pictures of ``settings.foreign`` are judged for calibration alone.
     Raises ConfigError, DataError or WeightsError.
     """
     parts, more, unseen = _judge_all(config, settings, callback)
@@ -67,13 +68,16 @@ def join(
     labels = np.array([int(sample.label) for sample in samples])
     kinds = np.array([_kind(sample) for sample in samples])
     names = np.array([sample.set for sample in samples])
-    speaks = np.array([_speaker(kind, settings.kinds) for kind in kinds])
+    voices = tuple(dict.fromkeys(settings.kinds))
+    speaks = np.array([_voice(kind, voices) for kind in kinds])
+    has = np.array([[kind is voice for voice in voices] for kind in settings.kinds]) if voices else None
     own = slice(learnt_from)
-    fake = fit_soft_maximum(logits[own], labels[own], names[own], speaks[own], settings.shares)
+    fake = fit_soft_maximum(logits[own], labels[own], names[own], speaks[own], Voices(has, settings.shares))
     known_kind = np.flatnonzero(kinds[own] >= 0)
     kind = fit_mixture(logits[known_kind], kinds[known_kind], names[known_kind])
-    for path, scale, offset, weight in zip(settings.branches, fake.scales, fake.offsets, kind.weights, strict=True):
-        logger.info("%s: fake %.3f · logit %+.3f, generated %+.3f · logit", path.name, scale, offset, weight)
+    for path, weights, weight in zip(settings.branches, fake.weights, kind.weights, strict=True):
+        logger.info("%s: %.3f · logit to its voice, %+.3f · logit to the kind", path.name, weights.sum(), weight)
+    logger.info("offsets of the voices: %s", ", ".join(f"{offset:+.3f}" for offset in fake.offsets))
     save_network(joined_network([_network(path) for path in settings.branches], fake, kind), folder / FINAL_FILE)
     found = Logits(fake.of(logits).astype(np.float32), kind.of(logits).astype(np.float32))
     known = Known(labels, kinds, tuple(name.removesuffix(SYNTHETIC) for name in names.tolist()))
@@ -118,39 +122,55 @@ def _check_unseen(branches: Sequence[Path], unseen: Set[str]) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """Which branches are in which voice (B, V), one each if None, and how common each voice's fakes are.
+
+    Without ``shares`` (V,), they are as common as the judged sets have it.
+    """
+
+    has: NDArray[np.bool_] | None = None
+    shares: Sequence[float] = ()
+
+
 def fit_soft_maximum(
     logits: Floats,
     labels: NDArray[np.int64],
     sets: NDArray[np.str_],
     speaks: NDArray[np.int64],
-    shares: Sequence[float] = (),
+    voices: Voices = Voices(),
 ) -> SoftMaximum:
     """The soft maximum of logits (N, B) with the least log loss for the labels, 1 and 0. Raises ConfigError.
 
-    ``speaks`` (N,) says which branch was trained on such a fake, −1 for reals and where nobody knows. With it, each
-    branch is to give the odds of its own fakes against a photo (multinomial logistic regression); without, any may.
-    ``shares`` (B,) is how common each branch's fakes are among all that are expected; without, as the sets have it.
+    ``speaks`` (N,) says which voice is there for such a fake, −1 for reals and where nobody knows. With it, each
+    voice is to give the odds of its own fakes against a photo (multinomial logistic regression); without, any may.
     """
     from scipy.optimize import minimize
 
-    weights = _weights(labels, sets)
-    branches = logits.shape[1]
+    mass = _weights(labels, sets)
+    has = np.eye(logits.shape[1], dtype=bool) if voices.has is None else voices.has
+    inside, count = np.nonzero(has), int(has.sum())
     known = speaks >= 0
-    total = weights[known].sum()
-    for branch, share in enumerate(shares):
-        own = speaks == branch
-        weights[own] *= share / sum(shares) * total / weights[own].sum()
+    total = mass[known].sum()
+    for voice, share in enumerate(voices.shares):
+        own = speaks == voice
+        mass[own] *= share / sum(voices.shares) * total / mass[own].sum()
+
+    def made(parameters: Floats) -> SoftMaximum:
+        weights = np.zeros(has.shape)
+        weights[inside] = parameters[:count]
+        return SoftMaximum(weights, parameters[count:])
 
     def loss(parameters: Floats) -> float:
-        odds = logits * parameters[:branches] + parameters[branches:]
+        fake = made(parameters)
+        odds = logits @ fake.weights + fake.offsets
         found = np.logaddexp.reduce(odds, axis=1)
         said = np.where(known, odds[np.arange(len(odds)), speaks], found)
-        return float((weights * (np.logaddexp(0.0, found) - labels * said)).sum())
+        return float((mass * (np.logaddexp(0.0, found) - labels * said)).sum())
 
-    start = np.concatenate([np.ones(branches), np.zeros(branches)])
-    bounds = [SCALES] * branches + [OFFSETS] * branches
-    found = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x
-    return SoftMaximum(found[:branches], found[branches:])
+    start = np.concatenate([(has / has.sum(axis=0))[inside], np.zeros(has.shape[1])])
+    bounds = [WEIGHTS] * count + [OFFSETS] * has.shape[1]
+    return made(minimize(loss, start, method="L-BFGS-B", bounds=bounds).x)
 
 
 def fit_mixture(logits: Floats, labels: NDArray[np.int64], sets: NDArray[np.str_]) -> Mixture:
@@ -162,10 +182,10 @@ def fit_mixture(logits: Floats, labels: NDArray[np.int64], sets: NDArray[np.str_
     return Mixture(np.asarray(found.coef_[0], dtype=np.float64), float(found.intercept_[0]))
 
 
-def _speaker(kind: int, kinds: Sequence[Kind]) -> int:
-    """The one branch that was trained on a kind (0 manipulated, 1 generated, −1 none), or −1."""
-    own = [place for place, trained_on in enumerate(kinds) if kind == int(trained_on is Kind.GENERATED)]
-    return own[0] if len(own) == 1 else -1
+def _voice(kind: int, voices: Sequence[Kind]) -> int:
+    """The voice that is there for a kind (0 manipulated, 1 generated, −1 none), or −1."""
+    own = [place for place, voice in enumerate(voices) if kind == int(voice is Kind.GENERATED)]
+    return own[0] if own else -1
 
 
 def _weights(labels: NDArray[np.int64], sets: NDArray[np.str_]) -> Floats:

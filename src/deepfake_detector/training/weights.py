@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake_detector.core.errors import WeightsError
+from deepfake_detector.training.models.spec import SHRINK
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +45,8 @@ def network_with_weights(
 ) -> keras.Model:
     """The network, its backbone filled from ``weights``; the heads are new unless the weights are a whole network.
 
-    A whole network keeps its ``shrink`` and its width, and is put to pictures of ``size`` pixels.
+    A whole network keeps its width, and is put to pictures of ``size`` pixels and to ``shrink`` (which, for a bundle,
+    must be what it was trained with).
 
     ``weights`` is "imagenet" (keras.applications, needs the internet once), "imagenet-torchvision" (the ported file
     in the cache), a .npz that was ported, a .h5 of keras.applications, a .keras checkpoint, a run folder, a bundle
@@ -57,11 +59,11 @@ def network_with_weights(
 
     if is_bundle(weights):
         network = network_of_bundle(backbone, weights, BackboneSpec(size, alpha, shrink=shrink), head)
-        return network if network.input_shape[1] == size else _at_size(network, size)
+        return network if network.input_shape[1] == size else _looking_at(network, size, shrink)
 
     path = Path(weights).expanduser()
     if weights not in {IMAGENET, TORCHVISION, RANDOM, OWN} and (path.is_dir() or path.suffix == ".keras"):
-        return _continued(path, size)
+        return _continued(path, size, shrink)
     spec = replace(conventions(weights, size, alpha), shrink=shrink)
     if weights == IMAGENET or path.suffix == ".h5":
         application = _application(backbone, weights)
@@ -191,7 +193,7 @@ def _torchvision_layers() -> dict[str, str]:
     return names | {"features.18.0": "Conv_1", "features.18.1": "Conv_1_bn", "classifier.1": TOP}
 
 
-def _continued(path: Path, size: int) -> keras.Model:
+def _continued(path: Path, size: int, shrink: int) -> keras.Model:
     """A whole network from a checkpoint file or from the best checkpoint of a run folder."""
     import keras
 
@@ -202,18 +204,34 @@ def _continued(path: Path, size: int) -> keras.Model:
         network: keras.Model = keras.models.load_model(file, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise WeightsError(f"cannot read the checkpoint {file}: {error}") from error
-    return network if network.input_shape[1] == size else _at_size(network, size)
+    now = _shrink(network)
+    if now == 1 and shrink > 1:
+        raise WeightsError(
+            f"the network of {file} looks at all pixels (shrink 1), not at blocks of {shrink}; set model.shrink to 1"
+        )
+    return network if (network.input_shape[1], now) == (size, shrink) else _looking_at(network, size, shrink)
 
 
-def _at_size(network: keras.Model, size: int) -> keras.Model:
-    """The same network, with its weights, for pictures of another side. Raises WeightsError if it takes no other."""
+def _shrink(network: keras.Model) -> int:
+    """The side of the blocks of pixels that the network begins by averaging; 1 if it does not."""
+    sides = [layer.pool_size[0] for layer in network.layers if layer.name == SHRINK]
+    return int(sides[0]) if sides else 1
+
+
+def _looking_at(network: keras.Model, size: int, shrink: int) -> keras.Model:
+    """The same network, with its weights, for pictures of another side, or of which it averages other blocks.
+
+    Raises WeightsError if it takes no other.
+    """
     from deepfake_detector.training.models.vit import POSITIONS, resize_layer, resized_positions
 
-    config, factor = network.get_config(), size / network.input_shape[1]
+    config, factor = network.get_config(), size / shrink / (network.input_shape[1] / _shrink(network))
     for layer in config["layers"]:
         layer.pop("build_config", None)  # the shapes of the old size
         if layer["class_name"] == "InputLayer":
             layer["config"]["batch_shape"] = (None, size, size, 3)
+        if layer["config"]["name"] == SHRINK:
+            layer["config"] |= {"pool_size": (shrink, shrink), "strides": (shrink, shrink)}
         resize_layer(layer, factor)
     try:
         resized: keras.Model = type(network).from_config(config)
@@ -225,7 +243,7 @@ def _at_size(network: keras.Model, size: int) -> keras.Model:
     except ValueError as error:
         raise WeightsError(
             f"this network is for pictures of {network.input_shape[1]} px and cannot take {size} ({error}); set "
-            f"data.size to {network.input_shape[1]}, or begin from other weights"
+            f"data.size to {network.input_shape[1]} and model.shrink to {_shrink(network)}, or begin from other weights"
         ) from error
     return resized
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from deepfake_detector.training.models.mobilenetv2 import normalise
-from deepfake_detector.training.models.spec import IMAGENET, PLUS_MINUS_ONE, BackboneSpec, Normalisation
+from deepfake_detector.training.models.spec import IMAGENET, PLUS_MINUS_ONE, SHRINK, BackboneSpec, Normalisation
 
 if TYPE_CHECKING:
     import keras
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _WITHOUT_PREPROCESSING = MappingProxyType({"include_preprocessing": False})
 
-NORMALISE, SHRINK = "normalise", "shrink"
+NORMALISE = "normalise"
 
 CAFFE = Normalisation((123.68 / 255.0, 116.779 / 255.0, 103.939 / 255.0), (1.0 / 255.0,) * 3)
 """The mean of ImageNet's colours is taken off, and they stay on a scale of 0–255."""

@@ -1,4 +1,4 @@
-"""Several trained networks side by side on one picture; the most suspicious of them speaks for all."""
+"""Several trained networks side by side on one picture; the most suspicious voice among them speaks for all."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True)
 class SoftMaximum:
-    """How B logits become one: the log of the sum of exp(``scales`` · logit + ``offsets``), both (B,).
+    """How B logits become V voices, logits · ``weights`` (B, V) + ``offsets`` (V,), and these one: log of sum of exp.
 
-    If each branch alone gave the odds of one kind of fake against a photo, these would be the odds of any of them.
+    If each voice alone gave the odds of one kind of fake against a photo, these would be the odds of any of them.
     """
 
-    scales: Floats
+    weights: Floats
     offsets: Floats
 
     def of(self, logits: Floats) -> Floats:
         """Logits (N, B) → (N,)."""
-        found: Floats = np.logaddexp.reduce(logits * self.scales + self.offsets, axis=1)
+        found: Floats = np.logaddexp.reduce(logits @ self.weights + self.offsets, axis=1)
         return found
 
 
@@ -59,7 +59,7 @@ def joined_network(branches: Sequence[keras.Model], fake: SoftMaximum, kind: Mix
 
     The branches must have linear heads and take pictures of one size. The channels of their feature maps are put behind
     each other; the cells of a smaller map are repeated, which leaves its mean, and so the logit, as it is. The layer
-    ``branch_maps`` (N, h, w, B) has the activation map of each branch, whose mean is its scaled logit.
+    ``branch_maps`` (N, h, w, V) has the activation map of each voice, whose mean is the voice.
     BatchNormalization is folded into the convolution before it, and weights are rounded to half precision (they stay
     float32 variables), so that a model file can keep them in half the space. Raises ConfigError.
     """
@@ -71,28 +71,24 @@ def joined_network(branches: Sequence[keras.Model], fake: SoftMaximum, kind: Mix
     side = max(found.shape[1] for found in parts)
     feature_map = keras.layers.Concatenate(name=FEATURE_MAP)([_repeated(found, side) for found in parts])
     features = keras.layers.GlobalAveragePooling2D(name=FEATURES)(feature_map)
-    maps = keras.layers.Conv2D(len(branches), 1, name=BRANCH_MAPS)
+    maps = keras.layers.Conv2D(len(fake.offsets), 1, name=BRANCH_MAPS)
     logits = keras.layers.GlobalAveragePooling2D(name="branch_logits")(maps(feature_map))
     head = keras.layers.Dense(1, name=KIND)
     outputs = {
         "fake": keras.ops.logsumexp(logits, axis=1),
         "kind": keras.layers.Reshape((), name=f"{KIND}_flat")(head(features)),
     }
-    maps.set_weights(_branch_heads(branches, fake))
+    maps.set_weights(_voices(branches, fake))
     head.set_weights(_mixed_head(branches, kind))
     return keras.Model(image, outputs, name="joined_detector")
 
 
-def _branch_heads(branches: Sequence[keras.Model], fake: SoftMaximum) -> list[NDArray[np.float32]]:
-    """Kernel (1, 1, channels, B), which gives each branch its own channels only, and bias (B,)."""
+def _voices(branches: Sequence[keras.Model], fake: SoftMaximum) -> list[NDArray[np.float32]]:
+    """Kernel (1, 1, channels of all branches, V), and bias (V,)."""
     heads = [branch.get_layer(FAKE).get_weights() for branch in branches]
-    kernel = np.zeros((1, 1, sum(len(own) for own, _ in heads), len(heads)), dtype=np.float32)
-    bias, first = np.zeros(len(heads), dtype=np.float32), 0
-    for place, (own, own_bias) in enumerate(heads):
-        kernel[0, 0, first : first + len(own), place] = fake.scales[place] * own[:, 0]
-        bias[place] = fake.scales[place] * own_bias[0] + fake.offsets[place]
-        first += len(own)
-    return [kernel, bias]
+    kernel = np.concatenate([own * weights for (own, _), weights in zip(heads, fake.weights, strict=True)])
+    bias = np.concatenate([own for _, own in heads]) @ fake.weights + fake.offsets
+    return [kernel[None, None].astype(np.float32), bias.astype(np.float32)]
 
 
 def _check(branches: Sequence[keras.Model]) -> None:

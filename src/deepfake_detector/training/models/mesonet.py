@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deepfake_detector.training.models.spec import BackboneSpec
+from deepfake_detector.training.models.spec import SHRINK, BackboneSpec
 
 if TYPE_CHECKING:
     import keras
@@ -54,7 +54,7 @@ def _begin(spec: BackboneSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
 
     image = keras.Input((spec.size, spec.size, 3), dtype="uint8", name="image")
     x = keras.layers.Rescaling(1.0 / 255.0, name="normalise")(image)
-    return image, keras.layers.AveragePooling2D(spec.shrink, name="shrink")(x) if spec.shrink > 1 else x
+    return image, keras.layers.AveragePooling2D(spec.shrink, name=SHRINK)(x) if spec.shrink > 1 else x
 
 
 def _convolution(x: keras.KerasTensor, number: int, alpha: float) -> keras.KerasTensor:

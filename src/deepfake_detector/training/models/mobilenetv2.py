@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deepfake_detector.training.models.spec import BackboneSpec, Normalisation, Padding
+from deepfake_detector.training.models.spec import SHRINK, BackboneSpec, Normalisation, Padding
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +26,7 @@ def build(spec: BackboneSpec) -> keras.Model:
     image = keras.Input((spec.size, spec.size, 3), dtype="uint8", name="image")
     x = normalise(image, spec.normalisation)
     if spec.shrink > 1:
-        x = keras.layers.AveragePooling2D(spec.shrink, name="shrink")(x)
+        x = keras.layers.AveragePooling2D(spec.shrink, name=SHRINK)(x)
     x = _convolve(x, "Conv1", spec, filters=_divisible(32 * spec.alpha), stride=2)
     x = _normalised(x, "bn_Conv1", spec, relu="Conv1_relu")
     number = 0

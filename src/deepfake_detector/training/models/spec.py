@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+SHRINK = "shrink"
+"""The name of the layer that averages blocks of pixels, where a network begins with one."""
+
 
 class Padding(StrEnum):
     """Where strided convolutions pad: on every side (torchvision), or on the far side only (TensorFlow)."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake_detector.training.models.mobilenetv2 import normalise
-from deepfake_detector.training.models.spec import PLUS_MINUS_ONE, BackboneSpec
+from deepfake_detector.training.models.spec import PLUS_MINUS_ONE, SHRINK, BackboneSpec
 
 if TYPE_CHECKING:
     import keras
@@ -42,7 +42,7 @@ class VisionTransformer:
         image = keras.Input((spec.size, spec.size, 3), dtype="uint8", name="image")
         x = normalise(image, PLUS_MINUS_ONE)
         if spec.shrink > 1:
-            x = keras.layers.AveragePooling2D(spec.shrink, name="shrink")(x)
+            x = keras.layers.AveragePooling2D(spec.shrink, name=SHRINK)(x)
         side = spec.size // spec.shrink // PATCH
         x = _embed(x, side, self.width)
         for number in range(1, DEPTH + 1):

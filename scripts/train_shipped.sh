@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains everything that the shipped model is made of, from ImageNet weights: each branch, and the network that joins
-# them. About two and a half hours on 2 cores.
+# them. About three and a half hours on 2 cores.
 #
 #   python scripts/port_imagenet_weights.py        once; see docs/training.md
 #   bash scripts/train_shipped.sh [MANIFEST]       default: ../shared/data/manifest.csv
@@ -32,6 +32,12 @@ train generated-2 configs/generated.yaml --set model.weights=outputs/generated "
 train generated-320 configs/generated.yaml --set model.weights=outputs/generated-2 --set data.size=320 "${more[@]}" \
   --set "$ffhq" --set seed=9 --set train.epochs=3
 train manipulated configs/manipulated.yaml
+# On from there at all 320 px, on pictures that went through more: a third branch, which sees finer traces of blending.
+train manipulated-320 configs/manipulated.yaml --set model.weights=outputs/manipulated --set model.shrink=1 \
+  --set head.epochs=0 --set seed=12 --set train.epochs=5 --set train.lr=0.00015 --set balance.epoch_size=8000 \
+  --set augment.jpeg.p=0.3 --set 'augment.webp={p: 0.35, quality: [25, 90]}' \
+  --set 'augment.resize={p: 0.45, scale: [0.25, 1.1]}' --set 'augment.blur={p: 0.25, sigma: [0.3, 2.5]}' \
+  --set augment.gray.p=0.1
 # Clips of other people, which no branch was trained on: their real frames help to set the thresholds.
 clips=$(dirname "$data")/ffpp_c23
 [ -f outputs/ffpp_c23/manifest.csv ] || deepfake faces "$clips" outputs/ffpp_c23 --frames 3 --ratio 2.2 --resume

@@ -104,6 +104,40 @@ def sources(content: dict[str, Any]) -> str:
     )
 
 
+def ablation(content: dict[str, Any]) -> str:
+    """What each ingredient of a recipe is worth, beside the settings that take it away."""
+    budget = content["budget"]
+    folds = "; ".join(f"without {name} ({', '.join(sets)})" for name, sets in content["folds"].items())
+    tested = ", ".join(f"{name} {real} real and {fake} fake" for name, (real, fake) in content["tested_on"].items())
+    full, *rows = content["rows"]
+    words = (
+        f"`{content['command']}` on {content['machine']}. "
+        f"[What the columns mean](bench.md#deepfake-bench-ablation-config). Trainings of {budget['size']} px, "
+        f"{budget['head epochs']} epochs of the head and {budget['fine-tuning epochs']} of fine-tuning with "
+        f"{budget['pictures an epoch']} pictures, once on each fold: {folds}. Measured on pictures of the train and "
+        f"val splits: {tested}, over all folds."
+    )
+    titles = ("known sources", "foreign sources", "foreign, changed")
+    figures = [[share(row["figures"][name]) for name in content["tested_on"]] for row in content["rows"]]
+    aucs = table(
+        ["recipe", "changed settings", *(f"ROC-AUC, {title}" for title in titles), "minutes"],
+        [
+            [
+                "full" if row is full else f"without {row['name']}",
+                ", ".join(f"`{change}`" for change in row["changes"]) or "–",
+                *found,
+                f"{row['minutes']:.1f}",
+            ]
+            for row, found in zip(content["rows"], figures, strict=True)
+        ],
+    )
+    worth = table(
+        ["worth of", *titles],
+        [[row["name"], *(share(row["worth"][name]) for name in content["tested_on"])] for row in rows],
+    )
+    return f"{words}\n\n{bullets(content)}\n{worth}\n{aucs}"
+
+
 def backbones(content: dict[str, Any]) -> str:
     """Networks side by side: what each costs and reaches."""
     header = [

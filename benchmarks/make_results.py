@@ -5,9 +5,9 @@ Nothing is typed by hand.
     python benchmarks/make_results.py [--check]
 
 ``evaluation*.json`` are ``metrics.json`` files of ``deepfake evaluate``; ``probe*.json`` are what ``deepfake probe
---output`` writes; ``robustness*.json``, ``comparison*.json``, ``sources*.json`` and ``backbones*.json`` are those of
-``deepfake bench``; ``faithfulness*.json`` come from ``benchmarks/faithfulness.py``, ``clips*.json`` from
-``benchmarks/clips.py``; every other file is a table of its entries.
+--output`` writes; ``robustness*.json``, ``comparison*.json``, ``sources*.json``, ``backbones*.json`` and
+``ablation*.json`` are those of ``deepfake bench``; ``faithfulness*.json`` come from ``benchmarks/faithfulness.py``,
+``clips*.json`` from ``benchmarks/clips.py``; every other file is a table of its entries.
 ``--check`` writes nothing, and fails if the pages are not what the files say.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_tables import (
+    ablation,
     backbones,
     comparison,
     doubt,
@@ -162,6 +163,7 @@ RENDERERS = {
     "sources": sources,
     "uncertainty": uncertainty,
     "backbones": backbones,
+    "ablation": ablation,
     "faithfulness": faithfulness,
     "clips": clips,
 }

@@ -47,9 +47,12 @@ deepfake bench compare "$data" "$model" outputs/logistic-regression outputs/meso
   --bootstrap $resamples --output "$bench/comparison"
 cp "$bench/comparison/comparison.json" $results/comparison-baselines.json
 
-# What to expect of sources that nobody trained on: the simplest baseline, without each family in turn.
-deepfake bench sources configs/baselines/logistic-regression.yaml --set "data.source=$data" --set "data.cache=$cache" \
-  --bootstrap $resamples --output "outputs/bench/sources"
-cp outputs/bench/sources/sources.json $results/sources-logistic-regression.json
+# What to expect of sources that nobody trained on, and what each ingredient is worth there: small trainings.
+small=(configs/ablation.yaml --set "data.source=$data" --set "data.cache=$cache" --bootstrap $resamples)
+deepfake bench sources "${small[@]}" --output outputs/bench/sources
+cp outputs/bench/sources/sources.json $results/sources.json
+deepfake bench ablation "${small[@]}" --fold composite --fold diffusion --foreign outputs/ffpp_c23/manifest.csv \
+  --output outputs/bench/ablation
+cp outputs/bench/ablation/ablation.json $results/ablation.json
 
 python benchmarks/make_results.py

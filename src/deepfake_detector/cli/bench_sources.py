@@ -68,6 +68,7 @@ def sources(
         split=split.chosen,
         settings=Settings(OperatingPoint(operating_point.value), Resampling(bootstrap, seed)),
         validate_left_out=validate_left_out,
+        overrides=tuple(overrides or ()),
         threads=threads,
     )
     with resumable_trainings() as callbacks:

@@ -75,6 +75,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "backbones",
         "Train several backbones with one budget, and compare them.",
     ),
+    "bench ablation": (
+        "deepfake_detector.cli.bench_ablation",
+        "ablation",
+        "Train without each part of a recipe, and say what it is worth.",
+    ),
     "bench uncertainty": (
         "deepfake_detector.cli.bench_uncertainty",
         "uncertainty",

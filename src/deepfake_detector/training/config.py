@@ -270,6 +270,11 @@ class TrainConfig(Experiment):
     families: dict[FamilyName, tuple[str, ...]] = Field(
         default_factory=dict, description="sets that `deepfake bench sources` leaves out together, by name"
     )
+    ingredients: dict[FamilyName, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="parts of the recipe, by name, each as the settings (train.ema=0) that take it away, for "
+        "`deepfake bench ablation`",
+    )
     backbones: dict[FamilyName, Candidate] = Field(
         default_factory=dict, description="what `deepfake bench backbones` compares, by name"
     )

@@ -29,6 +29,14 @@ def load_settings(path: Path, schema: type[Settings], overrides: Sequence[str] =
     return check_settings(content, str(path), schema)
 
 
+def changed_settings(settings: Settings, overrides: Sequence[str]) -> Settings:
+    """The same settings with overrides such as ``train.epochs=3`` (values are YAML) applied. Raises ConfigError."""
+    content = settings.model_dump(mode="json")
+    for override in overrides:
+        _override(content, override)
+    return check_settings(content, "with " + ", ".join(overrides), type(settings))
+
+
 def check_settings(content: dict[str, Any], where: str, schema: type[Settings]) -> Settings:
     """Validate parsed settings; an unknown key is an error that names the near miss. Raises ConfigError."""
     try:

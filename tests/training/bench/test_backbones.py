@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 from deepfake_detector.cli.exitcodes import ExitCode
 from deepfake_detector.cli.main import main
 from deepfake_detector.core.errors import ConfigError
-from deepfake_detector.core.types import Verdict
 from deepfake_detector.training.bench import backbones
 from deepfake_detector.training.bench.backbones import Row, candidate_config, chosen_candidates, is_foreign
 from deepfake_detector.training.bench.backbones_report import pareto
@@ -21,7 +20,6 @@ from deepfake_detector.training.bench.stress import Stressed
 from deepfake_detector.training.config import check_config
 from deepfake_detector.training.data.samples import Label, Sample
 from deepfake_detector.training.intervals import Estimate, Resampling
-from deepfake_detector.training.predict import Answer, Prediction
 from deepfake_detector.training.run import RunFolder
 
 BACKBONES = {
@@ -73,17 +71,7 @@ def test_foreign_is_what_is_not_trained_on(tmp_path):
     assert foreign(validate_only=["b"]) == ["b0", "b1"]
 
 
-def predictions(folder, set_, label, logits):
-    return [
-        Prediction(
-            Sample(folder / f"{set_}-{label.name}-{number}.png", label, set=set_),
-            Answer(float(logit), float(logit), 0.5, None, Verdict.REAL, ()),
-        )
-        for number, logit in enumerate(logits)
-    ]
-
-
-def test_foreign_fakes_are_measured_against_reals_of_their_set_else_foreign_ones_else_any(tmp_path):
+def test_foreign_fakes_are_measured_against_reals_of_their_set_else_foreign_ones_else_any(tmp_path, predictions):
     rng = np.random.default_rng(0)
     logits = {name: rng.normal(size=20) for name in ("a0", "a1", "b1", "c0", "d0")}
     made = {name: predictions(tmp_path, name[0], Label(int(name[1])), values) for name, values in logits.items()}
@@ -102,7 +90,7 @@ def test_foreign_fakes_are_measured_against_reals_of_their_set_else_foreign_ones
     assert foreign_auc([], [], QUICK).value is None
 
 
-def test_the_robust_figure_is_the_mean_over_changes(tmp_path):
+def test_the_robust_figure_is_the_mean_over_changes(tmp_path, predictions):
     reals = predictions(tmp_path, "a", Label.REAL, [0.0, 1.0, 2.0])
     fakes = predictions(tmp_path, "a", Label.FAKE, [3.0, 4.0, 5.0])
     clean = (*reals, *fakes)

@@ -9,7 +9,6 @@ from sklearn.metrics import roc_auc_score
 
 from deepfake_detector.cli.main import main
 from deepfake_detector.core.errors import ConfigError
-from deepfake_detector.core.types import Verdict
 from deepfake_detector.scoring.bundle import load_bundle
 from deepfake_detector.training.bench.sources import (
     EVERYBODY,
@@ -24,7 +23,6 @@ from deepfake_detector.training.config import JoinConfig, check_config, dump_con
 from deepfake_detector.training.data.samples import Label, Sample
 from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.intervals import Resampling
-from deepfake_detector.training.predict import Answer, Prediction
 from deepfake_detector.training.run import RunFolder
 
 COLUMNS = ("path", "label", "kind", "set", "method", "group", "split")
@@ -68,17 +66,7 @@ def test_families_are_checked(tmp_path):
         check_families(seen, samples)
 
 
-def predictions(folder, set_, label, logits):
-    return [
-        Prediction(
-            Sample(folder / f"{set_}-{label.name}-{number}.png", label, set=set_),
-            Answer(float(logit), float(logit), 0.5, None, Verdict.REAL, ()),
-        )
-        for number, logit in enumerate(logits)
-    ]
-
-
-def test_fakes_alone_are_measured_against_the_reals_of_their_family(tmp_path, tiny_bundle):
+def test_fakes_alone_are_measured_against_the_reals_of_their_family(tmp_path, tiny_bundle, predictions):
     rng = np.random.default_rng(0)
     logits = {name: rng.normal(size=20) for name in ("a real", "a fake", "b fake", "c fake", "d real")}
     found = [

@@ -28,8 +28,17 @@ def foreign_auc(foreign: Sequence[Prediction], own: Sequence[Prediction], resamp
     known = [(one, answer) for one, answer in answered([*foreign, *own])]
     if not known:
         return Estimate(None, reason="there are no such pictures")
-    labels, sets, groups = _columns([one for one, _ in known])
-    abroad = np.arange(len(known)) < len(answered(foreign))
+    labels, sets, groups = columns([one for one, _ in known])
+    parts = places(labels, sets, np.arange(len(known)) < len(answered(foreign)))
+    logits = np.array([[answer.logit for _, answer in known]])
+    return mean_auc_estimate(labels, logits, parts, groups, resampling)
+
+
+def places(labels: Ints, sets: np.ndarray, abroad: np.ndarray) -> list[Ints]:
+    """For each set with fakes among the pictures ``abroad`` (N,), where they and the reals against them are.
+
+    The reals are those of the set; where it has none, all abroad; where there are none at all, the others.
+    """
     parts = []
     for name in np.unique(sets[abroad & (labels == Label.FAKE)]):
         here = abroad & (sets == name)
@@ -37,13 +46,12 @@ def foreign_auc(foreign: Sequence[Prediction], own: Sequence[Prediction], resamp
         chosen = next((one for one in (here & reals, abroad & reals, reals) if one.any()), reals)
         if chosen.any():
             parts.append(np.flatnonzero((here & ~reals) | chosen))
-    logits = np.array([[answer.logit for _, answer in known]])
-    return mean_auc_estimate(labels, logits, parts, groups, resampling)
+    return parts
 
 
 def robust_auc(stressed: Stressed, resampling: Resampling) -> Estimate:
     """The mean ROC-AUC over all changes, and over the sets with both classes (all pictures, if there is none)."""
-    labels, sets, groups = _columns(stressed.clean)
+    labels, sets, groups = columns(stressed.clean)
     both = [name for name in np.unique(sets) if len(np.unique(labels[sets == name])) == 2]
     parts = [np.flatnonzero(sets == name) for name in both] or [np.arange(len(labels))]
     if len(np.unique(labels)) < 2:
@@ -52,7 +60,7 @@ def robust_auc(stressed: Stressed, resampling: Resampling) -> Estimate:
     return mean_auc_estimate(labels, logits, parts, groups, resampling)
 
 
-def _columns(predictions: Sequence[Prediction]) -> tuple[Ints, np.ndarray, Ints]:
+def columns(predictions: Sequence[Prediction]) -> tuple[Ints, np.ndarray, Ints]:
     """Labels, sets, and the numbers of the groups that are resampled together."""
     labels = np.array([int(one.sample.label) for one in predictions], dtype=np.int64)
     sets = np.array([one.sample.set for one in predictions])

@@ -35,12 +35,13 @@ class SourcesOptions:
     """Which pictures to test on, and how to measure.
 
     ``validate_left_out``: the left-out family is validated with, so that it chooses the best epoch, and its figures are
-    marked; else a fold does not see it before it is tested.
+    marked; else a fold does not see it before it is tested. ``overrides`` are what was changed in the config's file.
     """
 
     split: Split | None = Split.TEST
     settings: Settings = field(default_factory=Settings)
     validate_left_out: bool = False
+    overrides: tuple[str, ...] = ()
     threads: int = 0
 
 
@@ -187,6 +188,7 @@ def fold_config(config: TrainConfig, family: str, validate: bool) -> TrainConfig
             "data": data.model_copy(update=changed),
             "calibration": config.calibration.model_copy(update={"from_runs": ()}),
             "card": config.card.model_copy(update={"name": None}),
+            "ingredients": {},  # so that `deepfake bench ablation` finds the same run, whatever it is to try
         }
     )
 
@@ -250,6 +252,7 @@ def command_line(config_file: Path, config: TrainConfig, output: Path | None, op
     words = ["deepfake", "bench", "sources", str(config_file)]
     for family, sets in config.families.items():
         words += ["--family", f"{family}={','.join(sets)}"]
+    words += [word for change in options.overrides for word in ("--set", change)]
     words += ["--split", str(options.split or "all"), "--operating-point", settings.point.value]
     words += ["--bootstrap", str(settings.resampling.resamples), "--seed", str(settings.resampling.seed)]
     words += ["--validate-left-out"] if options.validate_left_out else []

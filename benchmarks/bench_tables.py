@@ -117,7 +117,7 @@ def ablation(content: dict[str, Any]) -> str:
         f"{budget['pictures an epoch']} pictures, once on each fold: {folds}. Measured on pictures of the train and "
         f"val splits: {tested}, over all folds."
     )
-    titles = ("known sources", "foreign sources", "foreign, changed")
+    titles = ("known sources", "foreign sources", "changed foreign sources")
     figures = [[share(row["figures"][name]) for name in content["tested_on"]] for row in content["rows"]]
     aucs = table(
         ["recipe", "changed settings", *(f"ROC-AUC, {title}" for title in titles), "minutes"],

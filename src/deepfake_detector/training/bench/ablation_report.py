@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ABLATION_SCHEMA = 1
 REPORT_NAME = "report.html"
-TITLES = {"known": "known sources", "foreign": "foreign sources", "changed": "foreign sources, changed"}
+TITLES = {"known": "known sources", "foreign": "foreign sources", "changed": "changed foreign sources"}
 
 
 def write(found: Ablation, folder: Path) -> None:
@@ -101,7 +101,7 @@ def _plot(rows: list[Row]) -> Figure:
                 axes.plot([worth.low, worth.high], [row_place + off] * 2, color=colour, linewidth=1.6)
     axes.axvline(0.0, color=GREY, linewidth=1.2)
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.set(title="What each ingredient is worth", xlabel="ROC-AUC with it, less ROC-AUC without it")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18 - 0.3 / len(rows)), ncols=3)

@@ -97,7 +97,8 @@ def sources(content: dict[str, Any]) -> str:
     folds = list(content["families"])
     cells = {(cell["fold"], cell["set"]): cell for cell in content["cells"]}
     sets = list(dict.fromkeys(cell["set"] for cell in content["cells"] if cell["roc_auc"]["value"] is not None))
-    rows = [[name, *(sources_cell(cells.get((fold, name))) for fold in folds)] for name in sets]
+    never = content["untrained"]
+    rows = [[name, *(sources_cell(cells.get((fold, name)), name in never) for fold in folds)] for name in sets]
     return (
         f"{content['name']}, {content['data']['split']} split; bold: not in the training of that fold.\n\n"
         f"{bullets(content)}\n{table(['ROC-AUC on', *(f'without {fold}' for fold in folds)], rows)}"
@@ -160,13 +161,13 @@ def backbones(content: dict[str, Any]) -> str:
     )
 
 
-def sources_cell(cell: dict[str, Any] | None) -> str:
-    """One fold on one set."""
+def sources_cell(cell: dict[str, Any] | None, never: bool) -> str:
+    """One fold on one set; ``never``: no fold trains on it."""
     if cell is None:
         return "–"
     marked = " (used for selection)" if cell["used_for_selection"] else ""
     found = share(cell["roc_auc"]) + marked
-    return f"**{found}**" if cell["left_out"] else found
+    return f"**{found}**" if cell["left_out"] or never else found
 
 
 def bullets(content: dict[str, Any]) -> str:

@@ -93,7 +93,7 @@ def show(found: Sources, folder: Path) -> None:
 def _table(found: Sources) -> Table:
     from rich.table import Table
 
-    table = Table(title=f"{found.name}: ROC-AUC on each set ({found.split}); * left out of the training")
+    table = Table(title=f"{found.name}: ROC-AUC on each set ({found.split}); * not in the training")
     table.add_column("set")
     for family in found.families:
         table.add_column(f"without {family}", justify="right")
@@ -105,7 +105,7 @@ def _table(found: Sources) -> Table:
                 *(
                     "–"
                     if cell is None or cell.roc_auc.value is None
-                    else f"{cell.roc_auc.value:.3f}{' *' if cell.left_out else '  '}"
+                    else f"{cell.roc_auc.value:.3f}{' *' if found.unseen(cell) else '  '}"
                     for cell in cells
                 ),
             )

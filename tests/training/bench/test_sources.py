@@ -18,9 +18,10 @@ from deepfake_detector.training.bench.sources import (
     check_families,
     fold_config,
     measure_fold,
+    untrained_sets,
 )
 from deepfake_detector.training.config import JoinConfig, check_config, dump_config
-from deepfake_detector.training.data.samples import Label, Sample
+from deepfake_detector.training.data.samples import Label, Sample, Split
 from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.intervals import Resampling
 from deepfake_detector.training.run import RunFolder
@@ -47,6 +48,14 @@ def test_a_fold_never_sees_its_family():
     validated = fold_config(config(), "gan", validate=True)
     assert (validated.data.exclude, validated.data.validate_only) == ((), ("a", "b"))
     assert fold_config(config(validate_only=["a"]), "gan", validate=False).data.validate_only == ()
+
+
+def test_what_no_fold_trains_on_is_known(tmp_path):
+    samples = [Sample(tmp_path / "x.png", Label.REAL, set=name, split=Split.TRAIN) for name in "abcd"]
+    samples += [Sample(tmp_path / "x.png", Label.FAKE, set="e", split=Split.TEST)]
+    assert untrained_sets(config(exclude=["d"], validate_only=["c"]), samples) == ("c", "d", "e")
+    assert untrained_sets(config(sets=["a", "b"]), samples) == ("c", "d", "e")
+    assert untrained_sets(config(), samples) == ("e",)
 
 
 def test_families_are_checked(tmp_path):

@@ -21,6 +21,7 @@ from deepfake_detector.training.data.samples import Label, Sample, Split, finger
 from deepfake_detector.training.evaluation import Settings, answered, group
 from deepfake_detector.training.intervals import Estimate, Rate, rate
 from deepfake_detector.training.predict import Prediction, bounds, predict
+from deepfake_detector.training.prepare import TRAIN, chosen_samples, part_of
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The matrix with all that is needed to repeat it."""
+    """The matrix with all that is needed to repeat it; ``untrained`` are sets that are in the training of no fold."""
 
     name: str
     data: str
@@ -79,12 +80,17 @@ class Sources:
     runs: Mapping[str, str]
     predictions: Mapping[str, tuple[Prediction, ...]]
     cells: tuple[Cell, ...]
+    untrained: tuple[str, ...] = ()
 
     @property
     def sets(self) -> tuple[str, ...]:
         """All sets, those of a family side by side."""
         named = [name for sets in self.families.values() for name in sets]
         return tuple(dict.fromkeys([*named, *sorted({cell.set for cell in self.cells})]))
+
+    def unseen(self, cell: Cell) -> bool:
+        """True if the set was not in the training of the fold."""
+        return cell.left_out or cell.set in self.untrained
 
     def cell(self, fold: str, set_: str) -> Cell | None:
         """The cell of a fold and a set, if the set has pictures here."""
@@ -130,6 +136,7 @@ def bench_sources(
         runs={family: str(run.path) for family, run in runs.items()},
         predictions=predictions,
         cells=tuple(cells),
+        untrained=untrained_sets(config, samples),
     )
     folder = output or config.outputs / "bench" / f"sources-{config.name}"
     try:
@@ -166,6 +173,13 @@ def check_families(config: TrainConfig, samples: Sequence[Sample]) -> None:
             f"model.weights is {weights}, a network that may have seen the sets to be left out; start from weights "
             "that have not, such as 'imagenet'"
         )
+
+
+def untrained_sets(config: TrainConfig, samples: Sequence[Sample]) -> tuple[str, ...]:
+    """The sets that the config does not train on, whatever is left out of it."""
+    chosen = chosen_samples(samples, config.data)
+    trained_on = {one.set for one in chosen if part_of(one, config.data) == TRAIN}
+    return tuple(sorted({one.set for one in samples} - trained_on))
 
 
 def fold_config(config: TrainConfig, family: str, validate: bool) -> TrainConfig:

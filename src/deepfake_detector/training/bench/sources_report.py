@@ -75,7 +75,10 @@ def summary(found: Sources) -> list[str]:
         of_family = mean_auc([cell for cell in foreign if cell.fold == family])
         if of_family is not None:
             sentences.append(f"Family {family}: {of_family:.3f} without it in training.")
-    alarms = [cell for cell in found.cells if cell.left_out and cell.fpr.n]
+    tested = {cell.set for cell in found.cells}
+    if tested & set(found.untrained):
+        sentences.append(f"No fold trains on {', '.join(name for name in found.untrained if name in tested)}.")
+    alarms = [cell for cell in found.cells if found.unseen(cell) and cell.fpr.n]
     if alarms:
         worst = max(alarms, key=lambda cell: cell.fpr.value or 0.0)
         sentences.append(
@@ -126,7 +129,8 @@ def _heat_map(found: Sources, title: str, value: Callable[[Cell], float | None],
     heatmap(numbers, annot=True, fmt=".2f", ax=axes, linewidths=1, cbar_kws={"shrink": 0.8}, **colours)
     for row, fold in enumerate(folds):
         for column, name in enumerate(sets):
-            if name in found.families[fold]:
+            cell = by_place.get((fold, name))
+            if cell is not None and found.unseen(cell):
                 axes.add_patch(
                     Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, fill=False, edgecolor=INK, linewidth=3)
                 )
@@ -135,7 +139,7 @@ def _heat_map(found: Sources, title: str, value: Callable[[Cell], float | None],
     axes.tick_params(length=0)
     axes.set_title(title)
     marked = any(cell.used_for_selection for cell in found.cells)
-    axes.set_xlabel("framed: left out of the training" + (", used for selection" if marked else ""))
+    axes.set_xlabel("framed: not in the training" + (", used for selection" if marked else ""))
     return figure
 
 
@@ -149,6 +153,7 @@ def _as_json(found: Sources) -> dict[str, Any]:
         "data": {"source": found.data, "split": found.split, "fingerprint": found.fingerprint},
         "settings": asdict(found.settings),
         "families": {family: list(sets) for family, sets in found.families.items()},
+        "untrained": list(found.untrained),
         "runs": dict(found.runs),
         "summary": summary(found),
         "mean_left_out_auc": mean_auc(foreign),

@@ -24,17 +24,19 @@ POOLED = "pooled logit"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person of a clip: calibrated logits and weights by frame, and the means of what was measured over time."""
+    """One person of a clip: calibrated logits, weights, voices by frame, and means of what was measured over time."""
 
     considered: bool
     times: list[float]
     logits: list[float]
     weights: list[float]
+    voices: list[list[float]]
     signals: dict[str, float]
 
     def pooled(self, way: str) -> float:
         """The logit of the person."""
-        return pooled(way, np.array(self.logits), np.array(self.weights))
+        voices = np.array(self.voices) if all(self.voices) else None
+        return pooled(way, np.array(self.logits), np.array(self.weights), voices)
 
 
 @dataclass(frozen=True, slots=True)

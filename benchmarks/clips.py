@@ -33,7 +33,7 @@ from deepfake_detector.scoring.calibration import calibrated_logit
 from deepfake_detector.verdict.pool import frame_weight
 
 TARGET = Path(__file__).resolve().parent / "results" / "clips.json"
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Goes up when what is kept of a clip changes."""
 
 
@@ -90,6 +90,7 @@ def looked_at(detector: Detector, path: Path, frames: int) -> dict[str, Any]:
             "times": [one.time for one in person.observations],
             "logits": [calibrated_logit(one.logit, calibration) for one in person.observations],
             "weights": [frame_weight(one.quality) for one in person.observations],
+            "voices": [one.voices for one in person.observations],
             "signals": {curve.name: sum(curve.values) / len(curve.values) for curve in person.curves if curve.values},
         }
         for person in report.persons

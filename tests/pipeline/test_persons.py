@@ -1,5 +1,7 @@
 """From tracks to verdicts: pooled, weighed, corrected; a short fake, and who is seen once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,15 @@ def test_the_mean_of_the_calibrated_logits_decides(logits, verdict):
     face = said.persons[0].face
     assert face.logit == pytest.approx((np.mean(logits) - 0.5) * 2.0)
     assert said.kind is (Kind.MANIPULATED if verdict == "fake" else None)
+
+
+def test_the_voices_of_a_network_are_pooled_apart():
+    seen = track(1, [2.0, 2.0, -2.0, -2.0])
+    voices = [(2.0, -9.0), (-9.0, 2.0), (-2.0, -9.0), (-9.0, -2.0)]
+    apart = [replace(one, voices=own) for one, own in zip(seen.observations, voices, strict=True)]
+    said = judged(Track(1, tuple(apart)))
+    assert said.logit == pytest.approx(np.log(2.0) - 4.5, abs=0.01)
+    assert judged(seen).logit == pytest.approx(0.0)
 
 
 def test_who_looks_fake_for_a_while_is_uncertain_and_never_plainly_real():

@@ -64,13 +64,17 @@ def test_activation_map_averages_to_the_logit_without_bias(network, model, image
     np.testing.assert_allclose(cam.mean(axis=(1, 2)), fake, atol=1e-4)
 
 
-def test_joined_branches_have_one_exact_map(network, images):
+def test_joined_branches_have_one_exact_map_and_their_voices(network, images):
     fake = SoftMaximum(np.diag([0.7, 1.4]), np.array([0.25, -0.5]))
     joined = joined_network([network, network], fake, Mixture(np.array([0.7, -0.4]), 0.25))
     exported = to_onnx(joined)
     assert check_parity(joined, exported, images) < 1e-4  # which looks at the map, too
-    (cam,) = open_session(exported, "m").run(["cam"], {"image": images})
+    assert outputs_of(joined).voices == "voices"
+    assert outputs_of(network).voices is None
+    cam, voices, logit = open_session(exported, "m").run(["cam", "voices", "fake_logit"], {"image": images})
     assert cam.shape == (5, 2, 2)
+    assert voices.shape == (5, 2)
+    np.testing.assert_allclose(np.logaddexp.reduce(voices, axis=1), logit, atol=1e-4)
 
 
 def test_a_map_that_does_not_add_up_to_the_logit_is_refused(network, model, images, monkeypatch):

@@ -53,6 +53,26 @@ def test_frames_that_all_cannot_be_judged_are_pooled_all_the_same():
     assert pooled("mean", np.array([1.0, 3.0]), np.zeros(2)) == 2.0
 
 
+def test_each_voice_is_pooled_by_itself_so_that_noise_of_one_does_not_drown_the_other():
+    rng = np.random.default_rng(4)
+    steady = np.full((40, 1), -1.0)
+    noisy = rng.normal(-4.0, 3.0, (40, 1))
+    voices = np.concatenate([noisy, steady], axis=1)
+    logits = np.logaddexp.reduce(voices, axis=1)
+    apart = pooled("mean", logits, np.ones(40), voices)
+    assert apart == pytest.approx(np.logaddexp(noisy.mean(), -1.0))
+    assert apart < pooled("mean", logits, np.ones(40)) - 0.2
+
+
+def test_voices_share_out_the_calibrated_odds_and_one_voice_changes_nothing():
+    voices = np.array([[0.0, 1.0], [2.0, -1.0]])
+    calibrated = np.logaddexp.reduce(voices, axis=1) + 0.7
+    expected = np.logaddexp(1.0 + 0.7, 0.0 + 0.7)
+    assert pooled("mean", calibrated, np.ones(2), voices) == pytest.approx(expected)
+    one = np.array([[3.0], [-2.0]])
+    assert pooled("top", calibrated, np.ones(2), one) == pytest.approx(pooled("top", calibrated, np.ones(2)))
+
+
 def test_no_frame_is_an_error():
     with pytest.raises(ValueError, match="no frame"):
         pooled("mean", np.array([]), np.array([]))

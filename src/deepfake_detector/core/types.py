@@ -187,7 +187,8 @@ class Scores:
     or is None where the network has no such head; ``cam`` has shape (N, h, w) and is each cell's share of the fake
     logit (it averages to the logit; of a single network: without the bias), or is None; ``features`` has shape (N, d),
     or is None; ``distance`` (N,) says how far the features lie from those of known faces, about 1 for one of them, or
-    is None.
+    is None; ``voices`` (N, V) are the logits whose log-sum-exp is the fake logit, one for each kind of fake that the
+    network was taught apart, or None.
     """
 
     fake_logit: FloatArray
@@ -195,6 +196,7 @@ class Scores:
     cam: FloatArray | None = None
     features: FloatArray | None = None
     distance: FloatArray | None = None
+    voices: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,9 @@ class Observation:
 
     ``index`` counts the analysed frames from 0, ``time`` is the frame's own time stamp in seconds, ``scene`` counts the
     cuts before it. ``logit`` is the network's raw fake logit, ``p_fake`` the calibrated probability of this frame
-    alone, 0–1, at the report's prior; ``kind_logit`` is None where the network has no such head, ``features`` (d,)
-    where it gives none, ``trace`` where there are no landmarks. These three are None where the answer was read from a
+    alone, 0–1, at the report's prior; ``voices`` are the parts of the fake logit (see ``core.types.Scores``), none
+    where the network has one voice; ``kind_logit`` is None where the network has no such head, ``features`` (d,)
+    where it gives none, ``trace`` where there are no landmarks. These two are None where the answer was read from a
     file.
     """
 
@@ -55,6 +56,7 @@ class Observation:
     logit: float
     p_fake: float
     kind_logit: float | None = None
+    voices: tuple[float, ...] = ()
     features: FloatArray | None = field(default=None, repr=False, compare=False)
     trace: Trace | None = field(default=None, repr=False, compare=False)
 

@@ -121,7 +121,11 @@ def _case(track: Track, longest: int, court: Court) -> _Case:
     seen = track.observations
     logits = np.asarray(calibrated_logit(np.array([one.logit for one in seen]), court.calibration))
     weights = np.array([frame_weight(one.quality) for one in seen])
-    value = pooled(court.pooling, logits, weights) if court.sequence is None else court.sequence.calibrated(seen)
+    voices = np.array([one.voices for one in seen]) if all(one.voices for one in seen) else None
+    if court.sequence is None:
+        value = pooled(court.pooling, logits, weights, voices)
+    else:
+        value = court.sequence.calibrated(seen)
     kinds = np.array([one.kind_logit if one.kind_logit is not None else np.nan for one in seen])
     kind = None if np.isnan(kinds).any() else pooled("mean", kinds, weights)
     issues = () if weights.any() else _common_issues(seen)

@@ -169,6 +169,7 @@ class _Run:
             logit=logit,
             p_fake=p_fake(calibrated, self._crew.settings.prior),
             kind_logit=None if scores.kind_logit is None else float(scores.kind_logit[row]),
+            voices=() if scores.voices is None else tuple(float(voice) for voice in scores.voices[row]),
             features=scores.features[row].copy() if keep and scores.features is not None else None,
             trace=looked.traces[at],
         )

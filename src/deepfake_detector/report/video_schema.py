@@ -72,6 +72,10 @@ class FrameRecord(Part):
     quality: QualityRecord
     logit: float = Field(description="The network's raw fake logit.")
     kind_logit: float | None = Field(description="Positive leans to generated; null where the network has none.")
+    voices: tuple[float, ...] = Field(
+        (),
+        description="Logits of the network's parts, whose odds add up to its own; none if it has one part.",
+    )
 
 
 class SegmentRecord(Part):
@@ -245,6 +249,7 @@ def _frame_record(seen: Observation) -> FrameRecord:
         quality=QualityRecord.model_validate(seen.quality, from_attributes=True),
         logit=seen.logit,
         kind_logit=seen.kind_logit,
+        voices=seen.voices,
     )
 
 
@@ -260,4 +265,5 @@ def _observation(record: FrameRecord) -> Observation:
         logit=record.logit,
         p_fake=record.p_fake,
         kind_logit=record.kind_logit,
+        voices=record.voices,
     )

@@ -39,10 +39,11 @@ class CardOutputs(_Strict):
     cam: str | None = None
     features: str | None = None
     distance: str | None = None
+    voices: str | None = None
 
     @model_validator(mode="after")
     def _check_names(self) -> CardOutputs:
-        roles = (self.fake_logit, self.kind_logit, self.cam, self.features, self.distance)
+        roles = (self.fake_logit, self.kind_logit, self.cam, self.features, self.distance, self.voices)
         names = [name for name in roles if name is not None]
         if len(set(names)) < len(names):
             raise ValueError("an output of the graph is named twice")

@@ -8,7 +8,7 @@ from deepfake_detector.core.errors import ModelSchemaError
 from deepfake_detector.scoring.card import Card
 
 CHANNELS = 3
-OUTPUT_RANKS = {"fake_logit": 1, "kind_logit": 1, "cam": 3, "features": 2, "distance": 1}
+OUTPUT_RANKS = {"fake_logit": 1, "kind_logit": 1, "cam": 3, "features": 2, "distance": 1, "voices": 2}
 """Output of the card → number of dimensions; the first one is the batch."""
 
 

@@ -19,8 +19,10 @@ from deepfake_detector.training.models.network import (
     FAKE,
     FEATURE_MAP,
     FEATURES,
+    VOICES,
     activation_map,
     has_activation_map,
+    joined,
     linear_head,
 )
 from deepfake_detector.training.run import RunFolder
@@ -76,13 +78,15 @@ def to_onnx(network: keras.Model) -> bytes:
 def outputs_of(network: keras.Model) -> CardOutputs:
     """The names of the outputs; a head with hidden layers has no activation map."""
     cam = "cam" if has_activation_map(network) else None
-    return CardOutputs(fake_logit="fake_logit", kind_logit="kind_logit", cam=cam, features="features")
+    voices = VOICES if joined(network) else None
+    return CardOutputs(fake_logit="fake_logit", kind_logit="kind_logit", cam=cam, features="features", voices=voices)
 
 
 def check_parity(network: keras.Model, model: bytes, crops: NDArray[np.uint8]) -> float:
     """The largest difference between the logits of Keras and of ONNX on crops (N, S, S, 3).
 
-    Where there is an activation map, its mean (with a linear head: plus the bias) must be the fake logit, too.
+    Where there is an activation map, its mean (with a linear head: plus the bias) must be the fake logit, too, and so
+    must be the log-sum-exp of a joined network's voices.
     Raises ExportError if it is above ``TOLERANCE``, or if there are no crops.
     """
     if not len(crops):
@@ -98,6 +102,10 @@ def check_parity(network: keras.Model, model: bytes, crops: NDArray[np.uint8]) -
         bias = float(network.get_layer(FAKE).bias.numpy()[0]) if linear_head(network) else 0.0
         mapped = cam.mean(axis=(1, 2)) + bias
         difference = max(difference, float(np.abs(mapped - fake).max(initial=0.0)))
+    if joined(network):
+        (voices,) = session.run([VOICES], {INPUT: crops})
+        together = np.logaddexp.reduce(voices, axis=1)
+        difference = max(difference, float(np.abs(together - fake).max(initial=0.0)))
     if not difference <= TOLERANCE:
         raise ExportError(
             f"Keras and ONNX differ by {difference:.2g} in a logit ({TOLERANCE:g} is allowed); the bundle is not "
@@ -110,13 +118,13 @@ def _outputs(network: keras.Model) -> Any:
     import keras
     import tensorflow as tf
 
-    parts = keras.Model(
-        network.input, [network.get_layer(FEATURE_MAP).output, network.get_layer(FEATURES).output, network.output]
-    )
+    names = [FEATURE_MAP, FEATURES, *([VOICES] if joined(network) else [])]
+    parts = keras.Model(network.input, [network.output, *(network.get_layer(name).output for name in names)])
 
     def outputs(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        feature_map, features, logits = parts(image, training=False)
+        logits, feature_map, features, *voices = parts(image, training=False)
         found = {"fake_logit": logits["fake"], "kind_logit": logits["kind"], "features": features}
+        found |= dict(zip([VOICES], voices, strict=False))
         return found | ({"cam": activation_map(network, feature_map)} if has_activation_map(network) else {})
 
     return outputs
@@ -140,11 +148,13 @@ def _without_erfc(graph: Any, node: Any, name: str, _: Any) -> None:
 
 def _shapes(network: keras.Model) -> dict[str, list[str | int]]:
     _, height, width, channels = network.get_layer(FEATURE_MAP).output.shape
+    voices = network.get_layer(VOICES).output.shape[-1] if joined(network) else 1
     return {
         "fake_logit": ["N"],
         "kind_logit": ["N"],
         "cam": ["N", height, width],
         "features": ["N", channels],
+        VOICES: ["N", voices],
     }
 
 

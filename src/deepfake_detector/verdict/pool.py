@@ -1,9 +1,12 @@
 """From the frames of a person to one logit: named ways to pool, and how much each frame counts.
 
-All of them take calibrated logits, and give one. The threshold of a single picture holds for a pooled logit as far as
-pooling does not look for the worst: the mean over frames of a real face is at most as spread as one frame. A way that
-picks the most suspicious part gets several chances to be wrong, and says how many; the threshold is corrected for them
-as it is for several faces in a picture.
+All of them take calibrated logits, and give one. Where a network has several voices, each of which looks for its own
+kind of fake, each voice is pooled by itself, and then the odds add up, as they do in the network: what one voice says
+at random in single frames then does not drown what another says in all of them.
+
+The threshold of a single picture holds for a pooled logit as far as pooling does not look for the worst: the mean over
+frames of a real face is at most as spread as one frame. A way that picks the most suspicious part gets several chances
+to be wrong, and says how many; the threshold is corrected for them as it is for several faces in a picture.
 """
 
 from __future__ import annotations
@@ -70,16 +73,22 @@ def check_pooling(name: str) -> None:
         raise ConfigError(f"pooling is {name!r}; give one of {', '.join(POOLINGS)}")
 
 
-def pooled(name: str, logits: Floats, weights: Floats) -> float:
+def pooled(name: str, logits: Floats, weights: Floats, voices: Floats | None = None) -> float:
     """The logit of a person from those of their frames (n,), n ≥ 1, by a way of ``POOLINGS``.
 
-    ``weights`` (n,) are 0 or more; frames of weight 0 are left out unless all have it. Raises ValueError for no frame.
+    ``weights`` (n,) are 0 or more; frames of weight 0 are left out unless all have it. ``voices`` (n, V), whose
+    log-sum-exp is the logit before calibration, say how the odds of each frame are shared out among the voices.
+    Raises ValueError for no frame.
     """
     if not len(logits):
         raise ValueError("there is no frame to pool")
     weights = weights if weights.any() else np.ones(len(logits))
     counted = weights > 0.0
-    return POOLINGS[name].pool(logits[counted], weights[counted] / weights.sum())
+    parts = np.zeros((len(logits), 1)) if voices is None else voices
+    shares = parts - np.logaddexp.reduce(parts, axis=1, keepdims=True)
+    pool, counting = POOLINGS[name].pool, weights[counted] / weights.sum()
+    each = [pool(logits[counted] + share, counting) for share in shares[counted].T]
+    return float(np.logaddexp.reduce(each))
 
 
 def _mean(logits: Floats, weights: Floats) -> float:

@@ -16,6 +16,7 @@ from deepfake_detector.training.models.network import (
     FEATURE_MAP,
     FEATURES,
     KIND,
+    VOICES,
     linear_head,
 )
 
@@ -59,7 +60,8 @@ def joined_network(branches: Sequence[keras.Model], fake: SoftMaximum, kind: Mix
 
     The branches must have linear heads and take pictures of one size. The channels of their feature maps are put behind
     each other; the cells of a smaller map are repeated, which leaves its mean, and so the logit, as it is. The layer
-    ``branch_maps`` (N, h, w, V) has the activation map of each voice, whose mean is the voice.
+    ``branch_maps`` (N, h, w, V) has the activation map of each voice, whose mean, in the layer ``voices`` (N, V), is
+    the voice.
     BatchNormalization is folded into the convolution before it, and weights are rounded to half precision (they stay
     float32 variables), so that a model file can keep them in half the space. Raises ConfigError.
     """
@@ -72,7 +74,7 @@ def joined_network(branches: Sequence[keras.Model], fake: SoftMaximum, kind: Mix
     feature_map = keras.layers.Concatenate(name=FEATURE_MAP)([_repeated(found, side) for found in parts])
     features = keras.layers.GlobalAveragePooling2D(name=FEATURES)(feature_map)
     maps = keras.layers.Conv2D(len(fake.offsets), 1, name=BRANCH_MAPS)
-    logits = keras.layers.GlobalAveragePooling2D(name="branch_logits")(maps(feature_map))
+    logits = keras.layers.GlobalAveragePooling2D(name=VOICES)(maps(feature_map))
     head = keras.layers.Dense(1, name=KIND)
     outputs = {
         "fake": keras.ops.logsumexp(logits, axis=1),

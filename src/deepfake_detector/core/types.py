@@ -17,7 +17,7 @@ ImageArray = NDArray[np.uint8]
 
 FloatArray = NDArray[np.float32]
 
-REPORT_SCHEMA_VERSION = "1.2"
+REPORT_SCHEMA_VERSION = "1.3"
 
 
 class Verdict(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,8 @@ def to_onnx(network: keras.Model) -> bytes:
 
     size = network.input_shape[1]
     signature = (tf.TensorSpec((None, size, size, 3), tf.uint8, name=INPUT),)
+    # It logs a traceback for each simplification that it gives up, as on hard swish; parity is checked in any case.
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     model, _ = tf2onnx.convert.from_function(
         tf.function(_outputs(network), input_signature=signature),
         input_signature=signature,

@@ -98,18 +98,20 @@ def evaluation(content: dict[str, Any]) -> str:
 
 def faithfulness(content: dict[str, Any]) -> str:
     """Whether heat maps are true: on each kind of fake each map's figures, and how far they lie above baselines."""
-    model = f"Model {content['model']} (SHA-256 `{content['onnx_sha256'][:12]}…`)"
+    model = f"Model {content['model']} (SHA-256 `{content['onnx_sha256'][:12]}…`), {content['split']} split"
     lines = [f"{model}. [What the figures mean](explaining.md#is-the-map-true).\n"]
-    header = ["fakes", "map", "figure", "value", "more than a centred Gaussian", "more than random"]
+    others = {"gaussian": "a centred Gaussian", "random": "random", "another": "that of another fake"}
+    header = ["fakes", "map", "figure", "value", *(f"more than {words}" for words in others.values())]
     rows = []
     for fakes, maps in content["figures"].items():
-        number = content["fakes"].get(fakes, sum(content["fakes"].values()) - content["fakes"].get("generated", 0))
+        number = content["fakes"][fakes]
+        seen = f", {content['found'][fakes]} found" if fakes in content["found"] else ""
         for name, figures in maps.items():
-            if name in ("gaussian", "random"):
+            if name in others:
                 continue
             for figure, found in figures.items():
-                cells = [share(found[key]) for key in ("value", "more than gaussian", "more than random")]
-                rows.append([f"{fakes.replace('_', ' ')} ({number})", name, figure, *cells])
+                cells = [share(found[key]) for key in ("value", *(f"more than {other}" for other in others))]
+                rows.append([f"{fakes.replace('_', ' ')} ({number}{seen})", name, figure, *cells])
     lines.append(table(header, rows))
     if "sanity" in content:
         header = ["sanity check", "rank correlation with the true map", "its size"]

@@ -60,6 +60,15 @@ def test_occlusion_works_for_any_bundle(explain, photos, tmp_path):
     assert answer["faces"][0]["heatmap"]["method"] == "occlusion"
 
 
+def test_the_plain_map_can_be_asked_for_and_the_finer_one_needs_its_graph(explain, photos, tmp_path):
+    assert explain(photos / "a.jpg", "--method", "cam", "--output", tmp_path / "case").code == 0
+    answer = json.loads((tmp_path / "case" / "case.json").read_text())["answer"]
+    assert answer["faces"][0]["heatmap"]["method"] == "cam"
+    finer = explain(photos / "a.jpg", "--method", "layer-cam", "--output", tmp_path / "finer")
+    assert finer.code == 2
+    assert "try --method cam" in finer.err
+
+
 def test_methods_of_keras_need_a_run(explain, photos, tmp_path):
     ran = explain(photos / "a.jpg", "--method", "grad-cam", "--output", tmp_path / "case")
     assert ran.code == 2

@@ -14,8 +14,9 @@ from deepfake_detector.core.types import Verdict
 from deepfake_detector.faces.align import face_matrix
 from deepfake_detector.media.reencode import LIGHT
 from deepfake_detector.pipeline import Detector
-from deepfake_detector.pipeline.explainer import MOST_FACES
+from deepfake_detector.pipeline.explainer import MOST_FACES, maker_of
 from deepfake_detector.scoring.bundle import load_bundle, write_bundle
+from deepfake_detector.scoring.scorer import Scorer
 
 EXPLAIN = AnalysisSettings(threads=1, explain=True)
 
@@ -121,6 +122,20 @@ def test_a_network_without_a_map_is_explained_by_occlusion(mapless_bundle, row_f
     (face,) = Detector(mapless_bundle, EXPLAIN, finder=row_finder).analyze(picture("red")).faces
     assert face.heatmap.method is MapMethod.OCCLUSION
     assert face.heatmap.as_array().shape == (7, 7)
+
+
+def test_the_shipped_network_is_explained_by_its_finer_map(astronaut):
+    (face,) = Detector(settings=EXPLAIN).analyze(astronaut).faces
+    assert face.heatmap.method is MapMethod.LAYER_CAM
+    assert face.heatmap.as_array().shape == (20, 20)
+    assert face.heatmap.as_array().mean() == pytest.approx(face.logit, abs=1e-3)
+
+
+def test_a_method_that_a_file_cannot_do_is_refused(bundle, mapless_bundle):
+    with pytest.raises(ConfigError, match="gives no activation map; try --method occlusion"):
+        maker_of(MapMethod.CAM, Scorer(mapless_bundle, 1), 1)
+    with pytest.raises(ConfigError, match="gives no LayerCAM; try --method cam"):
+        maker_of(MapMethod.LAYER_CAM, Scorer(bundle, 1), 1)
 
 
 def test_another_map_maker_can_be_given(bundle, row_finder, picture):

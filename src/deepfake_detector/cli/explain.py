@@ -26,16 +26,13 @@ if TYPE_CHECKING:
 class Method(StrEnum):
     """The values of ``core.explanation.MapMethod``, which would import NumPy before it is needed."""
 
+    LAYER_CAM = "layer-cam"
     CAM = "cam"
     OCCLUSION = "occlusion"
     GRAD_CAM = "grad-cam"
     GRAD_CAM_PLUS_PLUS = "grad-cam++"
     GRADIENT = "gradient"
     ROLLOUT = "attention-rollout"
-
-
-OF_ONNX = (Method.CAM, Method.OCCLUSION)
-"""What a bundle can do; the others need the Keras network of a run."""
 
 
 def explain(
@@ -50,7 +47,7 @@ def explain(
         typer.Option(
             "--method",
             help="How to make the heat map; those after occlusion need --run.",
-            show_default="the network's own, else occlusion",
+            show_default="layer-cam, where the network gives none cam, else occlusion",
         ),
     ] = None,
     run: Annotated[
@@ -96,21 +93,15 @@ def explain(
 
 
 def _map_maker(method: Method | None, run: Path | None, bundle: Bundle, threads: int) -> MapMaker | None:
-    """None for the network's own map."""
-    from deepfake_detector.core.errors import ConfigError
-
+    """None for the best one that the network gives."""
     if method is None:
         return None
-    if method is Method.CAM:
-        if bundle.card.outputs.cam is None:
-            raise ConfigError(f"the model {bundle.card.name} gives no activation map; try --method occlusion")
-        return None
-    if method is Method.OCCLUSION:
-        from deepfake_detector.explain.maps import OcclusionMaps
+    if method in (Method.LAYER_CAM, Method.CAM, Method.OCCLUSION):
+        from deepfake_detector.core.explanation import MapMethod
+        from deepfake_detector.pipeline.explainer import maker_of
         from deepfake_detector.scoring.scorer import Scorer
 
-        scorer = Scorer(bundle, threads)
-        return OcclusionMaps(lambda crops: scorer.score(crops).fake_logit)
+        return maker_of(MapMethod(method.value), Scorer(bundle, threads), threads)
     if run is None:
         raise typer.BadParameter(f"--method {method.value} needs the Keras network of a training run: give --run DIR")
     from deepfake_detector.core.explanation import MapMethod

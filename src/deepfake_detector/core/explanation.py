@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 class MapMethod(StrEnum):
     """How a heat map is made."""
 
+    LAYER_CAM = "layer-cam"
     CAM = "cam"
     OCCLUSION = "occlusion"
     GRAD_CAM = "grad-cam"
@@ -24,12 +25,11 @@ class MapMethod(StrEnum):
 class Heatmap:
     """Where in a face the evidence lies: a grid over the square that the network looked at.
 
-    ``values`` are rows from top to bottom; positive speaks for fake. With ``cam`` they are in raw logits and average
-    to the fake logit (of a single network: without its bias); with ``occlusion`` each is what the fake logit loses
-    when the cell is covered; with ``attention-rollout`` they are shares of attention, which speak for neither side; the
-    other methods have no unit. ``corners`` are those of the square, (x, y) in pixels of
-    the upright picture: top left, top right, bottom right, bottom left; the square may lean, and may reach out of the
-    picture.
+    ``values`` are rows from top to bottom; positive speaks for fake. With ``layer-cam`` and ``cam`` they are in raw
+    logits and average to the fake logit (of a single network: without its bias); with ``occlusion`` each is what the
+    fake logit loses when the cell is covered; with ``attention-rollout`` they are shares of attention, which speak for
+    neither side; the other methods have no unit. ``corners`` are those of the square, (x, y) in pixels of the upright
+    picture: top left, top right, bottom right, bottom left; the square may lean, and may reach out of the picture.
     """
 
     method: MapMethod

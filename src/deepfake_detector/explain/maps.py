@@ -1,16 +1,24 @@
-"""Heat maps that need no more than a network's logits, and what all maps are used through."""
+"""Heat maps that need no more than an ONNX file, and what all maps are used through."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from deepfake_detector.core.explanation import MapMethod
+from deepfake_detector.core.onnx import open_session
 from deepfake_detector.core.types import FloatArray, ImageArray
+from deepfake_detector.explain.gradient import with_fine_map
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+CROPS_PER_RUN = 16
+"""As many as in a run for the score."""
 
 CELLS = 7
 """Cells of an occlusion map to a side: as many as the activation map of a 224-pixel network has."""
@@ -34,6 +42,48 @@ class MapMaker(Protocol):
     def maps(self, crops: Crops) -> FloatArray:
         """Crops (N, S, S, 3), uint8 RGB → maps (N, h, w), positive where something speaks for fake."""
         ...
+
+
+class ActivationMaps:
+    """The activation maps that a network gives with its logits."""
+
+    method = MapMethod.CAM
+
+    def __init__(self, own: Callable[[Crops], FloatArray]) -> None:
+        self._own = own
+
+    def maps(self, crops: Crops) -> FloatArray:
+        """One map (h, w) for each crop, as coarse as the feature map."""
+        return self._own(crops)
+
+
+class LayerMaps:
+    """What speaks for fake before the last feature map, in cells of half the width (LayerCAM); see ``gradient``.
+
+    They cost one more run of the network, half as long again as a plain one.
+    """
+
+    method = MapMethod.LAYER_CAM
+
+    def __init__(self, session: onnxruntime.InferenceSession, output: str) -> None:
+        self._session, self._output = session, output
+        self._input = session.get_inputs()[0].name
+
+    @classmethod
+    def of(cls, model: bytes, cam: str, threads: int = 0) -> Self | None:
+        """For an ONNX model and the name of its activation map; None where its graph gives no finer one."""
+        found = with_fine_map(model, cam)
+        return None if found is None else cls(open_session(found[0], "the model with a finer map", threads), found[1])
+
+    def maps(self, crops: Crops) -> FloatArray:
+        """One map (H, W) for each crop, smoothed, with the mean of its activation map."""
+        begins = range(0, len(crops), CROPS_PER_RUN)
+        runs = [self._run(crops[begin : begin + CROPS_PER_RUN]) for begin in begins]
+        return np.concatenate(runs) if runs else np.zeros((0, 1, 1), np.float32)
+
+    def _run(self, crops: Crops) -> FloatArray:
+        (found,) = self._session.run([self._output], {self._input: np.ascontiguousarray(crops)})
+        return smoothed(np.asarray(found, dtype=np.float32))
 
 
 class OcclusionMaps:
@@ -67,6 +117,16 @@ class OcclusionMaps:
             for column in range(self._cells):
                 mask = _soft_square(size, (column + 0.5) * cell, (row + 0.5) * cell, cell * PATCH)
                 yield mix(crop, cover, mask)
+
+
+def smoothed(maps: FloatArray) -> FloatArray:
+    """Maps (N, h, w) blurred by a cell, each with its mean as it was.
+
+    A strided convolution treats neighbouring cells differently, which shows in gradients as a chequered pattern
+    (Odena et al. 2016).
+    """
+    soft = np.stack([cv2.GaussianBlur(one, (0, 0), 1.0, borderType=cv2.BORDER_REFLECT) for one in maps])
+    return np.asarray(soft + (maps - soft).mean(axis=(1, 2), keepdims=True), dtype=np.float32)
 
 
 def blurred(crop: ImageArray) -> ImageArray:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.explanation import Caution, Explanation, Heatmap, MapMethod, Nearness, Reencoding
 from deepfake_detector.core.provenance import Provenance
 from deepfake_detector.core.settings import AnalysisSettings
 from deepfake_detector.core.types import CropMode, DetectedFace, Face, FloatArray, ImageArray, Scores
 from deepfake_detector.explain.cautions import face_cautions, picture_cautions
-from deepfake_detector.explain.maps import Crops, MapMaker, OcclusionMaps
+from deepfake_detector.explain.maps import ActivationMaps, Crops, LayerMaps, MapMaker, OcclusionMaps
 from deepfake_detector.explain.parts import Labels, part_labels, part_shares
 from deepfake_detector.faces.align import Matrix, changed_crops, crop_matrix, cut_window
 from deepfake_detector.faces.mesh import REGIONS, FaceMesh
@@ -52,8 +53,9 @@ class Prepared:
 class Explainer:
     """Makes explanations with the network that gave the score; any number of threads may use one at once.
 
-    ``map_maker`` replaces the way in which maps are made: by default the network's own activation map, and occlusion
-    where it has none. Raises ConfigError for trust anchors that cannot be read.
+    ``map_maker`` replaces the way in which maps are made: by default LayerCAM, where the network's graph does not
+    give it its own activation map, and occlusion where it has none.
+    Raises ConfigError for trust anchors that cannot be read.
     """
 
     def __init__(self, scorer: Scorer, settings: AnalysisSettings, map_maker: MapMaker | None) -> None:
@@ -61,8 +63,7 @@ class Explainer:
         self._rule = scorer.bundle.card.input.rule()
         self._limits = settings.limits
         self._anchors = None if settings.trust_anchors is None else read_anchors(settings.trust_anchors)
-        has_own = scorer.bundle.card.outputs.cam is not None
-        self._maker = map_maker or (None if has_own else OcclusionMaps(self._logits))
+        self._maker = map_maker or best_maker(scorer, settings.threads)
         self._mesh = None if self._rule.mode is CropMode.WHOLE else FaceMesh(settings.threads)
 
     def prepare(
@@ -140,3 +141,31 @@ class Explainer:
         if isinstance(source, str | os.PathLike):
             source = read_file(os.fspath(source), self._limits)
         return read_provenance(bytes(source), self._anchors) if isinstance(source, bytes | bytearray) else None
+
+
+def best_maker(scorer: Scorer, threads: int) -> MapMaker | None:
+    """The maker of the best maps that a network gives; None for those that come with its score."""
+    if scorer.bundle.card.outputs.cam is None:
+        return OcclusionMaps(lambda crops: scorer.score(crops).fake_logit)
+    return LayerMaps.of(scorer.bundle.model, scorer.bundle.card.outputs.cam, threads)
+
+
+def maker_of(method: MapMethod, scorer: Scorer, threads: int) -> MapMaker:
+    """The maker of a method that needs no more than the ONNX file. Raises ConfigError if this one cannot do it."""
+    card = scorer.bundle.card
+    if method is MapMethod.OCCLUSION:
+        return OcclusionMaps(lambda crops: scorer.score(crops).fake_logit)
+    if card.outputs.cam is None:
+        raise ConfigError(f"the model {card.name} gives no activation map; try --method occlusion")
+    if method is MapMethod.CAM:
+        return ActivationMaps(lambda crops: _own_maps(scorer, crops))
+    finer = LayerMaps.of(scorer.bundle.model, card.outputs.cam, threads)
+    if finer is None:
+        raise ConfigError(f"the graph of the model {card.name} gives no LayerCAM; try --method cam")
+    return finer
+
+
+def _own_maps(scorer: Scorer, crops: Crops) -> FloatArray:
+    maps = scorer.score(crops).cam
+    assert maps is not None  # the card promises it, and the scorer has checked it
+    return maps

@@ -32,10 +32,10 @@ class Part(BaseModel):
 class HeatmapRecord(Part):
     """Where in a face the evidence lies."""
 
-    method: MapMethod = Field(description="How it was made; `cam` and `occlusion` are in raw logits.")
+    method: MapMethod = Field(description="How it was made; `layer-cam`, `cam` and `occlusion` are in raw logits.")
     values: tuple[tuple[float, ...], ...] = Field(
-        description="Rows from top to bottom; positive speaks for fake. A `cam` averages to the logit (of a single "
-        "network: without its bias)."
+        description="Rows from top to bottom; positive speaks for fake. A `layer-cam` or `cam` averages to the logit "
+        "(of a single network: without its bias)."
     )
     corners: tuple[tuple[float, float], ...] = Field(
         min_length=4,

@@ -16,6 +16,8 @@ WORTH_NAMING = 0.1
 """… and at least this share of all evidence; a map is spoken of if this share of it speaks for a fake."""
 
 MAP_WORDS = {
+    MapMethod.LAYER_CAM: "LayerCAM: what speaks for a fake, where it lies; what speaks against it is spread evenly. "
+    "The mean over all places, and a constant, is the raw score",
     MapMethod.CAM: "Class-activation map: what each place adds to the raw score; the mean over all places, and a "
     "constant, is the score",
     MapMethod.OCCLUSION: "Occlusion: how much the raw score falls when a place is blurred",

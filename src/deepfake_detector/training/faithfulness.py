@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfake_detector.core.explanation import MapMethod
 from deepfake_detector.core.types import FloatArray, ImageArray
-from deepfake_detector.explain.maps import Crops, Logits, blurred, enlarged
+from deepfake_detector.explain.maps import Crops, Logits, blurred, enlarged, smoothed
 from deepfake_detector.training.intervals import (
     DEFAULT_RESAMPLING,
     MIN_GROUPS,
@@ -19,8 +20,8 @@ from deepfake_detector.training.intervals import (
     bootstrap,
     percentile,
 )
-from deepfake_detector.training.models.network import FEATURE_MAP, fake_head, has_activation_map
-from deepfake_detector.training.saliency import class_activation
+from deepfake_detector.training.models.network import fake_head, features_model, has_activation_map
+from deepfake_detector.training.saliency import KerasMaps
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
 """Shares of the pixels that are deleted or inserted, the most telling ones first."""
 
-RANDOM_DRAWS = 3
+RANDOM_DRAWS = 2
 GAUSSIAN_SIGMA = 0.25
 """Of the centred Gaussian, as a share of the side: it covers a face in a face crop."""
 
@@ -166,13 +167,13 @@ class Sanity:
 
 
 def sanity(network: keras.Model, crops: Crops, seed: int, shares: Sequence[float] = (0.25, 0.5, 0.75)) -> Sanity:
-    """The sanity checks of the activation maps of a Keras network that has them.
+    """The sanity checks of LayerCAM of a Keras network that has activation maps, too.
 
     ``shares`` of its layers, counted from the output, are drawn anew after the head and before everything.
     """
     import keras
 
-    original = class_activation(network, crops)
+    original = _maps(network, crops)
     broken = keras.models.clone_model(network)
     broken.set_weights(network.get_weights())
     keras.utils.set_random_seed(seed)
@@ -185,7 +186,7 @@ def sanity(network: keras.Model, crops: Crops, seed: int, shares: Sequence[float
     for stage, pairs in stages.items():
         for layer, new in pairs:
             layer.set_weights(new.get_weights())
-        weights[stage] = rank_correlations(original, class_activation(broken, crops))
+        weights[stage] = rank_correlations(original, _maps(broken, crops))
     return Sanity(weights, rank_correlations(original, _with_random_labels(network, crops, seed)))
 
 
@@ -200,8 +201,12 @@ def rank_correlations(maps: FloatArray, others: FloatArray) -> Floats:
     return np.asarray(np.divide(products, norms, out=np.zeros(len(maps)), where=norms > 0), dtype=np.float64)
 
 
+def _maps(network: keras.Model, crops: Crops) -> FloatArray:
+    return smoothed(KerasMaps(network, MapMethod.LAYER_CAM).maps(crops))
+
+
 def _with_random_labels(network: keras.Model, crops: Crops, seed: int) -> FloatArray:
-    """The activation maps of a linear head that was fitted to random labels of the same crops."""
+    """The maps of a linear head that was fitted to random labels of the same crops."""
     import keras
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -209,13 +214,13 @@ def _with_random_labels(network: keras.Model, crops: Crops, seed: int) -> FloatA
 
     if not has_activation_map(network):
         raise ValueError("only a linear head has an activation map")
-    upto = keras.Model(network.input, network.get_layer(FEATURE_MAP).output)
-    feature_maps = np.concatenate(
+    upto = features_model(network)
+    features = np.concatenate(
         [upto(crops[begin : begin + 16], training=False).numpy() for begin in range(0, len(crops), 16)]
     )
     labels = np.random.default_rng(seed).permutation(np.arange(len(crops)) % 2)
-    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(
-        feature_maps.mean(axis=(1, 2)), labels
-    )
-    kernel = fitted[-1].coef_[0] / fitted[0].scale_
-    return np.asarray(feature_maps @ kernel, dtype=np.float32)
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(features, labels)
+    head = keras.layers.Dense(1, use_bias=False)
+    other = keras.Model(network.input, {"fake": head(upto.output)})
+    head.set_weights([(fitted[-1].coef_[0] / fitted[0].scale_)[:, None]])
+    return _maps(other, crops)

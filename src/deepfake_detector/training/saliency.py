@@ -1,7 +1,8 @@
-"""Heat maps of Keras networks: activation maps, Grad-CAM, Grad-CAM++, input gradients, attention rollout."""
+"""Heat maps of Keras networks: activation maps, LayerCAM, Grad-CAM, Grad-CAM++, input gradients, attention rollout."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,31 @@ def class_activation(network: keras.Model, crops: Crops, layer: str = FEATURE_MA
     return np.asarray(activation_map(network, features), dtype=np.float32)
 
 
+def layer_cam(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:
+    """Channels times their positive gradients, before the last halving of the picture (LayerCAM, Jiang et al. 2021).
+
+    Of a joined network the sum over its branches. ``explain.gradient`` makes the same of an ONNX graph, moved to the
+    mean of the activation map. ``layer`` is not used.
+    Raises ConfigError for a network that halves nothing.
+    """
+    import keras
+    import tensorflow as tf
+
+    upto = keras.Model(network.input, [*_before_last_halving(network), network.output["fake"]])
+    with tf.GradientTape() as tape:
+        *features, logits = upto(tf.convert_to_tensor(crops), training=False)
+        total = tf.reduce_sum(logits)
+    gradients = tape.gradient(total, features)
+    maps = [
+        (one * tf.nn.relu(gradient)).numpy().sum(axis=3) * (one.shape[1] * one.shape[2])
+        for one, gradient in zip(features, gradients, strict=True)
+    ]
+    side = max(one.shape[1] for one in maps)
+    times = [side // one.shape[1] for one in maps]
+    repeated = [one.repeat(by, axis=1).repeat(by, axis=2) for one, by in zip(maps, times, strict=True)]
+    return np.asarray(np.sum(repeated, axis=0), dtype=np.float32)
+
+
 def grad_cam(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:
     """Channels weighted by their mean gradient, negative sums cut off (Selvaraju et al. 2017)."""
     features, gradients = _features_and_gradients(network, crops, layer)
@@ -124,6 +150,7 @@ def attention_rollout(network: keras.Model, crops: Crops, layer: str = FEATURE_M
 
 
 METHODS: Mapping[MapMethod, Callable[..., FloatArray]] = {
+    MapMethod.LAYER_CAM: layer_cam,
     MapMethod.CAM: class_activation,
     MapMethod.GRAD_CAM: grad_cam,
     MapMethod.GRAD_CAM_PLUS_PLUS: grad_cam_plus_plus,
@@ -135,6 +162,24 @@ METHODS: Mapping[MapMethod, Callable[..., FloatArray]] = {
 
 def _listed(tensors: Any) -> list[Any]:
     return list(tensors) if isinstance(tensors, list | tuple) else [tensors]
+
+
+def _before_last_halving(network: keras.Model) -> list[Any]:
+    """For each branch (one, if the network is not joined) the tensor that its last strided convolution takes."""
+    import keras
+
+    strided: dict[str, Any] = {}
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D) and max(layer.strides) > 1:
+            branch = re.match(r"branch_\d+_", layer.name)
+            strided[branch.group() if branch else ""] = layer
+    if not strided:
+        raise ConfigError("the network has no strided convolution, before which its map could be finer; take cam")
+    found = []
+    for layer in strided.values():
+        before = layer.input._keras_history.operation
+        found.append(before.input if isinstance(before, keras.layers.ZeroPadding2D) else layer.input)
+    return found
 
 
 def _features_and_gradients(network: keras.Model, crops: Crops, layer: str) -> tuple[Any, Any]:

@@ -12,14 +12,14 @@ from deepfake_detector.training.models.network import HeadSpec, build_network, s
 from deepfake_detector.training.models.spec import BackboneSpec
 from deepfake_detector.training.saliency import class_activation, layer_cam
 
-CROPS = np.random.default_rng(1).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+CROPS = np.random.default_rng(1).integers(0, 256, (5, 128, 128, 3), dtype=np.uint8)
 
 
 def _network(seed, **options):
     import keras
 
     keras.utils.set_random_seed(seed)
-    network = build_network("mobilenetv2", BackboneSpec(size=64, alpha=0.35, **options), HeadSpec())
+    network = build_network("mobilenetv2", BackboneSpec(size=128, alpha=0.35, **options), HeadSpec())
     settle_batchnorm(network, [(CROPS,)] * 24)
     return network
 
@@ -45,7 +45,7 @@ def test_it_is_what_the_gradients_of_keras_say(name, request):
     model, output = with_fine_map(exported, "cam")
     fake, cam, fine = open_session(model, "m").run(["fake_logit", "cam", output], {"image": CROPS})
     expected = layer_cam(network, CROPS)
-    assert fine.shape == (5, 4, 4)
+    assert fine.shape == (5, 8, 8)
     assert fine.std() > 0.01
     moved = (cam.mean(axis=(1, 2)) - expected.mean(axis=(1, 2)))[:, None, None]
     np.testing.assert_allclose(fine, expected + moved, rtol=1e-3, atol=1e-3 * np.abs(expected).max())

@@ -71,6 +71,8 @@ def test_folds_and_ingredients_are_checked(tmp_path):
         chosen_folds(config(), known, ["third"])
     with pytest.raises(ConfigError, match="no ingredients to take away"):
         chosen_folds(config(ingredients={}), known, ())
+    with pytest.raises(ConfigError, match="may have seen the sets to be left out"):
+        chosen_folds(config(ingredients={"start": [f"model.weights={tmp_path}"]}), known, ())
     with pytest.raises(ConfigError, match=r"with train\.emma=0: unknown key 'train\.emma'; did you mean 'ema'"):
         recipe(config(ingredients={"averaging": ["train.emma=0"]}), "averaging")
 

@@ -150,7 +150,8 @@ def bench_ablation(
 
 def chosen_folds(config: TrainConfig, samples: Sequence[Sample], names: Sequence[str]) -> Families:
     """The families that are left out in turn. Raises ConfigError if there are none, or nothing to take away."""
-    check_families(config, samples)
+    for name in (FULL, *config.ingredients):
+        check_families(recipe(config, name), samples)
     if not config.ingredients:
         raise ConfigError(
             "this config has no ingredients to take away; add a section such as "

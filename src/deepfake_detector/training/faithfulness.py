@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
 """Shares of the pixels that are deleted or inserted, the most telling ones first."""
 
-RANDOM_DRAWS = 2
 GAUSSIAN_SIGMA = 0.25
 """Of the centred Gaussian, as a share of the side: it covers a face in a face crop."""
 
@@ -86,13 +85,9 @@ def mark(
 
 
 def mark_random(logits: Logits, crops: Sequence[ImageArray], masks: Sequence[Mask], cells: int, seed: int) -> Marks:
-    """The mean over ``RANDOM_DRAWS`` maps of random cells."""
-    rng = np.random.default_rng(seed)
-    draws = [
-        mark(logits, crops, masks, rng.random((len(crops), cells, cells)).astype(np.float32))
-        for _ in range(RANDOM_DRAWS)
-    ]
-    return Marks(*(np.mean([getattr(draw, name) for draw in draws], axis=0) for name in Marks.__slots__))
+    """The marks of maps of random cells."""
+    maps = np.random.default_rng(seed).random((len(crops), cells, cells))
+    return mark(logits, crops, masks, maps.astype(np.float32))
 
 
 def removal(logits: Logits, crop: ImageArray, values: FloatArray) -> tuple[float, float]:

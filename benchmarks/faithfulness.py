@@ -35,7 +35,16 @@ from deepfake_detector.training.data.crops import CachedCrop, build_crops, read_
 from deepfake_detector.training.data.manifest import read_data
 from deepfake_detector.training.data.meshes import build_meshes
 from deepfake_detector.training.data.samples import Label, Split, fingerprint, select
-from deepfake_detector.training.faithfulness import Marks, compare, gaussian_map, mark, mark_random, mean_of, sanity
+from deepfake_detector.training.faithfulness import (
+    Marks,
+    Suspects,
+    compare,
+    gaussian_map,
+    mark,
+    mean_of,
+    random_maps,
+    sanity,
+)
 from deepfake_detector.training.intervals import Estimate
 from deepfake_detector.training.masked_fakes import composites, synthesised
 from deepfake_detector.training.saliency import network_of
@@ -98,9 +107,11 @@ class Measure:
         maps = {name: maker.maps(fakes.crops) for name, maker in self._makers.items()}
         first = maps[SHIPPED.value]
         maps[ANOTHER] = np.roll(first, 1, axis=0)
-        maps["gaussian"] = np.repeat(gaussian_map(first.shape[1])[None], len(fakes.crops), axis=0)
-        found = {name: mark(self.logits, fakes.crops, fakes.masks, values) for name, values in maps.items()}
-        return found | {"random": mark_random(self.logits, fakes.crops, fakes.masks, first.shape[1], self.seed)}
+        number, cells, _ = first.shape
+        maps["gaussian"] = np.repeat(gaussian_map(cells)[None], number, axis=0)
+        maps["random"] = random_maps(number, cells, self.seed)
+        suspects = Suspects.of(self.logits, list(fakes.crops), fakes.masks)
+        return {name: mark(self.logits, suspects, values) for name, values in maps.items()}
 
 
 def figures(marks: Mapping[str, Marks], groups: Sequence[str]) -> dict[str, Any]:

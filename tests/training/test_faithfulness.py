@@ -2,18 +2,20 @@ import numpy as np
 import pytest
 
 from deepfake_detector.core.types import CropRule, Kind
+from deepfake_detector.explain.maps import blurred
 from deepfake_detector.training.data.crops import CachedCrop
 from deepfake_detector.training.data.samples import Label, Sample
 from deepfake_detector.training.faithfulness import (
     FIGURES,
     Marks,
+    Suspects,
     compare,
     gaussian_map,
     mark,
-    mark_random,
     mean_of,
     overlap,
     points_into,
+    random_maps,
     rank_correlations,
     removal,
     sanity,
@@ -49,7 +51,8 @@ MASK[:20, :20] = True
 
 def test_the_true_map_beats_a_wrong_one_in_every_figure():
     crops, masks = [_crop()] * 2, [MASK] * 2
-    true, wrong = (mark(_logits, crops, masks, np.stack([values] * 2)) for values in (_hot(0, 0), _hot(4, 4)))
+    suspects = Suspects.of(_logits, crops, masks)
+    true, wrong = (mark(_logits, suspects, np.stack([values] * 2)) for values in (_hot(0, 0), _hot(4, 4)))
     for name in FIGURES:
         assert (getattr(true, name) > getattr(wrong, name)).all(), name
     assert true.pointing.tolist() == [1.0, 1.0]
@@ -57,7 +60,7 @@ def test_the_true_map_beats_a_wrong_one_in_every_figure():
 
 
 def test_without_a_mask_two_figures_are_unknown():
-    marks = mark(_logits, [_crop()], [None], _hot(0, 0)[None])
+    marks = mark(_logits, Suspects.of(_logits, [_crop()], [None]), _hot(0, 0)[None])
     assert np.isnan(marks.pointing).all()
     assert np.isnan(marks.iou).all()
     assert set(compare(marks, {}, ["a"])) == {"deletion", "insertion", "both"}
@@ -67,10 +70,11 @@ def test_deletion_and_insertion_are_falls_and_rises_of_the_logit():
     crop = _crop()
     fine = np.zeros((SIZE, SIZE), np.float32)
     fine[:20, :20] = 1.0
-    deletion, insertion = removal(_logits, crop, fine)
+    ends = tuple(_logits(np.stack([crop, blurred(crop)])))
+    deletion, insertion = removal(_logits, crop, ends, fine)
     assert deletion > 0.0
     assert insertion > 0.0
-    assert removal(lambda crops: np.zeros(len(crops), np.float32), crop, fine) == (0.0, 0.0)
+    assert removal(lambda crops: np.zeros(len(crops), np.float32), crop, (0.0, 0.0), fine) == (0.0, 0.0)
 
 
 def test_overlap_takes_as_many_pixels_as_were_altered():
@@ -95,9 +99,11 @@ def test_the_gaussian_looks_at_the_middle():
 
 
 def test_random_maps_follow_their_seed():
-    first, again = (mark_random(_logits, [_crop()], [MASK], 7, seed=3) for _ in range(2))
-    assert first.iou == pytest.approx(again.iou)
-    assert 0.0 < first.iou[0] < 0.7
+    first, again, other = (random_maps(2, 7, seed) for seed in (3, 3, 4))
+    assert (first == again).all()
+    assert not (first == other).any()
+    marks = mark(_logits, Suspects.of(_logits, [_crop()] * 2, [MASK] * 2), first)
+    assert (marks.iou < 0.7).all()
 
 
 def test_a_difference_that_is_always_there_has_an_interval_clear_of_zero():

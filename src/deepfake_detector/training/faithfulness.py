@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from deepfake_detector.training.saliency import KerasMaps
 if TYPE_CHECKING:
     import keras
 
-FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75)
+FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.7)
 """Shares of the pixels that are deleted or inserted, the most telling ones first."""
 
 GAUSSIAN_SIGMA = 0.25
@@ -72,26 +72,45 @@ def gaussian_map(cells: int) -> FloatArray:
     return np.outer(along, along).astype(np.float32)
 
 
-def mark(
-    logits: Logits, crops: Sequence[ImageArray], masks: Sequence[NDArray[np.bool_] | None], maps: FloatArray
-) -> Marks:
-    """How true the maps (N, h, w) of N crops are; a mask is None where it is not known what was altered."""
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """N crops, uint8 RGB (S, S, 3), and where each was altered; ``whole`` and ``blank`` (N,) are the logits of the
+    crop and of what is left of it when it is blurred.
+    """
+
+    crops: Sequence[ImageArray]
+    masks: Sequence[Mask]
+    whole: FloatArray
+    blank: FloatArray
+
+    @classmethod
+    def of(cls, logits: Logits, crops: Sequence[ImageArray], masks: Sequence[Mask]) -> Self:
+        """With the logits that they have."""
+        blank = logits(np.stack([blurred(crop) for crop in crops]))
+        return cls(crops, masks, logits(np.stack(list(crops))), blank)
+
+
+def mark(logits: Logits, suspects: Suspects, maps: FloatArray) -> Marks:
+    """How true the maps (N, h, w) of N crops are."""
     rows = []
-    for crop, mask, values in zip(crops, masks, maps, strict=True):
+    ends = zip(suspects.whole, suspects.blank, strict=True)
+    for crop, mask, end, values in zip(suspects.crops, suspects.masks, ends, maps, strict=True):
         fine = enlarged(values, crop.shape[0])
         pointing, iou = (np.nan, np.nan) if mask is None else (points_into(fine, mask), overlap(fine, mask))
-        rows.append((*removal(logits, crop, fine), pointing, iou))
+        rows.append((*removal(logits, crop, end, fine), pointing, iou))
     return Marks(*np.asarray(rows, dtype=np.float64).reshape(-1, len(Marks.__slots__)).T)
 
 
-def mark_random(logits: Logits, crops: Sequence[ImageArray], masks: Sequence[Mask], cells: int, seed: int) -> Marks:
-    """The marks of maps of random cells."""
-    maps = np.random.default_rng(seed).random((len(crops), cells, cells))
-    return mark(logits, crops, masks, maps.astype(np.float32))
+def random_maps(number: int, cells: int, seed: int) -> FloatArray:
+    """Maps (N, cells, cells) of random cells."""
+    return np.random.default_rng(seed).random((number, cells, cells), dtype=np.float32)
 
 
-def removal(logits: Logits, crop: ImageArray, values: FloatArray) -> tuple[float, float]:
-    """Deletion and insertion of one crop with a map of its size; see ``Marks``."""
+def removal(logits: Logits, crop: ImageArray, ends: tuple[float, float], values: FloatArray) -> tuple[float, float]:
+    """Deletion and insertion of one crop with a map of its size; see ``Marks``.
+
+    ``ends`` are the logits of the whole crop and of the blurred one.
+    """
     cover = blurred(crop)
     order = np.argsort(-values, axis=None, kind="stable")
     steps = []
@@ -100,9 +119,9 @@ def removal(logits: Logits, crop: ImageArray, values: FloatArray) -> tuple[float
         chosen[order[: round(fraction * values.size)]] = True
         first = chosen.reshape(values.shape)[..., None]
         steps += [np.where(first, cover, crop), np.where(first, crop, cover)]
-    found = logits(np.stack([crop, cover, *steps])).astype(np.float64)
-    whole, blank, deleted, inserted = found[0], found[1], found[2::2], found[3::2]
-    return float((whole - deleted).mean()), float((inserted - blank).mean())
+    found = logits(np.stack(steps)).astype(np.float64)
+    whole, blank = ends
+    return float(whole - found[::2].mean()), float(found[1::2].mean() - blank)
 
 
 def points_into(values: FloatArray, mask: NDArray[np.bool_]) -> float:

@@ -33,13 +33,10 @@ train generated-320 configs/generated.yaml --set model.weights=outputs/generated
   --set "$ffhq" --set seed=9 --set train.epochs=3
 train manipulated configs/manipulated.yaml
 # On from there at all 320 px, where finer traces of blending show, on pictures that went through more.
-harder=(--set head.epochs=0 --set model.shrink=1 --set augment.jpeg.p=0.3 --set augment.gray.p=0.1)
-harder+=(--set 'augment.webp={p: 0.35, quality: [25, 90]}' --set 'augment.resize={p: 0.45, scale: [0.25, 1.1]}')
-harder+=(--set 'augment.blur={p: 0.25, sigma: [0.3, 2.5]}')
-train manipulated-320 configs/manipulated.yaml --set model.weights=outputs/manipulated "${harder[@]}" --set seed=12 \
-  --set train.epochs=5 --set train.lr=0.00015 --set balance.epoch_size=8000
-train manipulated-320-2 configs/manipulated.yaml --set model.weights=outputs/manipulated-320 "${harder[@]}" \
-  --set seed=13 --set train.epochs=4 --set train.lr=0.00012 --set balance.epoch_size=7200
+train manipulated-320 configs/manipulated.yaml --set model.weights=outputs/manipulated --set model.shrink=1 \
+  --set head.epochs=0 --set seed=12 --set train.epochs=5 --set train.lr=0.00015 --set balance.epoch_size=8000 \
+  --set augment.jpeg.p=0.3 --set 'augment.webp={p: 0.35, quality: [25, 90]}' --set augment.gray.p=0.1 \
+  --set 'augment.resize={p: 0.45, scale: [0.25, 1.1]}' --set 'augment.blur={p: 0.25, sigma: [0.3, 2.5]}'
 # Clips of other people, which no branch was trained on: their real frames help to set the thresholds.
 clips=$(dirname "$data")/ffpp_c23
 [ -f outputs/ffpp_c23/manifest.csv ] || deepfake faces "$clips" outputs/ffpp_c23 --frames 3 --ratio 2.2 --resume

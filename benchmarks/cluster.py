@@ -2,9 +2,10 @@
 
     python benchmarks/cluster.py --workers 1 2
 
-Writes benchmarks/results/cluster.json: pictures per second of fine-tuning by the clock, the median over the checks
-but the first. The pictures are drawn. It says something only on a machine that does nothing else; the load average of
-the last minute before it began stands in the result.
+Each worker has one thread. One process with as many threads as there are workers at most shows what sharing costs, or
+gains, on one machine. Writes benchmarks/results/cluster.json: pictures per second of fine-tuning by the clock, the
+median over the epochs but the first. The pictures are drawn. It says something only on a machine that does nothing
+else; the load average of the last minute before it began stands in the result.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ def main() -> None:
     arguments.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     arguments.add_argument("--pictures", type=int, default=512)
     arguments.add_argument("--size", type=int, default=128)
-    arguments.add_argument("--epochs", type=int, default=3)
+    arguments.add_argument("--epochs", type=int, default=5)
     chosen = arguments.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         draw(Path(folder) / "data", chosen.pictures, chosen.size)
-        rows = [measured(Path(folder), number, chosen) for number in chosen.workers]
+        plans = [*((number, 1) for number in chosen.workers), (1, max(chosen.workers))]
+        rows = [measured(Path(folder), plan, chosen) for plan in dict.fromkeys(plans)]
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load_before": round(load, 2)}
     settings = {"pictures": chosen.pictures, "size": chosen.size, "epochs": chosen.epochs, "batch_size": 32}
     say({"command": " ".join(sys.argv), **machine, **settings, "runs": rows}, RESULT)
@@ -59,12 +61,14 @@ def draw(folder: Path, number: int, size: int) -> None:
             cv2.imwrite(str(folder / split / label / f"{index:05d}.png"), np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def measured(folder: Path, workers: int, chosen: argparse.Namespace) -> dict[str, object]:
-    """One run, with one thread for each worker."""
+def measured(folder: Path, plan: tuple[int, int], chosen: argparse.Namespace) -> dict[str, object]:
+    """One run with so many workers, and threads of each."""
+    workers, threads = plan
+    name = f"workers-{workers}-threads-{threads}"
     content = {
-        "name": f"workers-{workers}",
+        "name": name,
         "outputs": str(folder / "outputs"),
-        "threads": 1,
+        "threads": threads,
         "data": {"source": str(folder / "data"), "cache": str(folder / "cache")}
         | {"crop": "whole", "size": chosen.size, "workers": 1},
         "model": {"weights": "random", "dropout": 0.0},
@@ -72,16 +76,17 @@ def measured(folder: Path, workers: int, chosen: argparse.Namespace) -> dict[str
         "train": {"epochs": chosen.epochs, "from_block": "block_6", "batch_size": 32, "patience": 100},
         "cluster": {"workers": workers},
     }
-    file = folder / f"{workers}.yaml"
+    file = folder / f"{name}.yaml"
     file.write_text(dump_config(check_config(content, "the benchmark")), encoding="utf-8")
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     begun = time.monotonic()
     subprocess.run([sys.executable, "-m", "deepfake_detector.training.train", str(file)], env=environment, check=True)
     seconds = time.monotonic() - begun
-    run = read_run(folder / "outputs" / f"workers-{workers}")
+    run = read_run(folder / "outputs" / name)
     fine = [check for check in run.checks if check.phase == "fine-tuning"]
     return {
         "workers": workers,
+        "threads": threads,
         "images_per_second": round(statistics.median(check.images_per_second for check in fine[1:]), 2),
         "seconds_in_all": round(seconds, 1),
         "val_loss": [round(check.val_loss, 4) for check in fine],

@@ -7,7 +7,8 @@ Nothing is typed by hand.
 ``evaluation*.json`` are ``metrics.json`` files of ``deepfake evaluate``; ``probe*.json`` are what ``deepfake probe
 --output`` writes; ``robustness*.json``, ``comparison*.json``, ``sources*.json``, ``backbones*.json`` and
 ``ablation*.json`` are those of ``deepfake bench``; ``faithfulness*.json`` come from ``benchmarks/faithfulness.py``,
-``clips*.json`` from ``benchmarks/clips.py``; every other file is a table of its entries.
+``clips*.json`` from ``benchmarks/clips.py``, ``cluster*.json`` from ``benchmarks/cluster.py``, ``contract*.json`` from
+``benchmarks/backbone_contract.py``; every other file is a table of its entries.
 ``--check`` writes nothing, and fails if the pages are not what the files say.
 """
 
@@ -32,6 +33,7 @@ from bench_tables import (
 )
 from clip_tables import clips
 from concept_figures import FIGURES
+from training_tables import cluster, contract
 
 from deepfake_detector import load_model
 
@@ -168,6 +170,8 @@ RENDERERS = {
     "ablation": ablation,
     "faithfulness": faithfulness,
     "clips": clips,
+    "cluster": cluster,
+    "contract": contract,
 }
 """How a file is shown, by how its name begins."""
 

@@ -177,6 +177,7 @@ class TestLargeFamilies(HalfContract):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # minutes, where other programs want the cores, too
 @pytest.mark.parametrize("name", [name for name in BACKBONES if name not in QUICK], scope="class")
 class TestTheOthers(Contract):
     pass

@@ -47,8 +47,8 @@ def start(config, mark, *overrides):
     changes = [word for override in overrides for word in ("--set", override)]
     command = [sys.executable, "-m", "deepfake_detector.training.train", str(config), *changes]
     here = {MARK: mark, "RAY_ADDRESS": "local", "RAY_worker_niceness": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    log = (config.parent / f"{mark}.log").open("w")
-    return subprocess.Popen(command, env=os.environ | here, stdout=log, stderr=subprocess.STDOUT)
+    with (config.parent / f"{mark}.log").open("w") as log:
+        return subprocess.Popen(command, env=os.environ | here, stdout=log, stderr=subprocess.STDOUT)
 
 
 def finished(process, config, mark):

@@ -157,7 +157,9 @@ def backbones(content: dict[str, Any]) -> str:
     return (
         f"`{content['command']}` on {content['machine']}. "
         "[What the columns mean](bench.md#deepfake-bench-backbones-config). "
-        f"Foreign sets: {foreign}.\n\n{bullets(content)}\n{table(header, rows)}"
+        f"Foreign sets: {foreign}.\n\n{bullets(content)}\n{table(header, rows)}\n"
+        "![ROC-AUC on foreign sets over the milliseconds for one face, each network with its interval, and the line of "
+        "those that none beats in both](images/backbones.png)\n"
     )
 
 

@@ -44,7 +44,7 @@ def main() -> None:
         rows = [measured(Path(folder), plan, chosen) for plan in dict.fromkeys(plans)]
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load_before": round(load, 2)}
     settings = {"pictures": chosen.pictures, "size": chosen.size, "epochs": chosen.epochs, "batch_size": 32}
-    say({"command": " ".join(sys.argv), **machine, **settings, "runs": rows}, RESULT)
+    say({"command": " ".join(["python", *sys.argv]), **machine, **settings, "runs": rows}, RESULT)
 
 
 def draw(folder: Path, number: int, size: int) -> None:
@@ -78,7 +78,8 @@ def measured(folder: Path, plan: tuple[int, int], chosen: argparse.Namespace) ->
     }
     file = folder / f"{name}.yaml"
     file.write_text(dump_config(check_config(content, "the benchmark")), encoding="utf-8")
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    # A Ray of its own, whose workers are not nicer to other programs than a process without Ray is.
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "RAY_ADDRESS": "local", "RAY_worker_niceness": "0"}
     begun = time.monotonic()
     subprocess.run([sys.executable, "-m", "deepfake_detector.training.train", str(file)], env=environment, check=True)
     seconds = time.monotonic() - begun

@@ -1,15 +1,17 @@
 """Are the heat maps true? Deletion, insertion, pointing and overlap on fakes with known masks, and sanity checks.
 
-    python benchmarks/faithfulness.py DATA [--model NAME|DIR] [--run outputs/run] [--number 240] [--occlusion]
+    python benchmarks/faithfulness.py DATA [--model NAME|DIR] [--run outputs/run]
 
 DATA is a manifest or folder as for training; only one split of it is used, by default the test split. Fakes are
 synthesised from its reals (part swaps, off-centre patches, hulls) and taken from CIPLAB's composites, whose names tell
-what was edited; its generated fakes count for deletion and insertion. Every map is compared with a centred Gaussian,
-with random maps, and the one that ships with that of another fake of its kind, fake by fake; intervals (95 %) draw
-whole photos again. Fakes that the model finds (5 % false alarms) also stand by themselves: of the others it saw nothing
-that a map could show. ``--occlusion`` adds maps by occlusion, which take twice as long as all others. ``--run`` adds
-the sanity checks (Adebayo et al. 2018), which need the Keras network of the same model. Writes
-benchmarks/results/faithfulness.json.
+what was edited; its generated fakes count for deletion and insertion. These take most of the time, and are measured on
+at most ``--curves`` fakes of a kind.
+
+Every map is compared with a centred Gaussian, with random maps, and the one that ships with that of another fake of its
+kind, fake by fake; intervals (95 %) draw whole photos again. Fakes that the model finds (5 % false alarms) also stand
+by themselves: of the others it saw nothing that a map could show. ``--occlusion`` adds maps by occlusion, 50 runs of
+the network each. ``--run`` adds the sanity checks (Adebayo et al. 2018), which need the Keras network of the same
+model. Writes benchmarks/results/faithfulness.json.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from deepfake_detector.core.explanation import MapMethod
 from deepfake_detector.core.types import CropRule, FloatArray, Kind
 from deepfake_detector.faces.align import crop
 from deepfake_detector.pipeline.explainer import maker_of
-from deepfake_detector.scoring.bundle import load_bundle
+from deepfake_detector.scoring.bundle import Bundle, load_bundle
 from deepfake_detector.scoring.calibration import calibrated_logit, threshold_logit
 from deepfake_detector.scoring.scorer import Scorer
 from deepfake_detector.training.data.crops import CachedCrop, build_crops, read_cached
@@ -87,9 +89,10 @@ def fakes_of(cached: Sequence[CachedCrop], rule: CropRule, number: int, seed: in
 class Measure:
     """The maps of one bundle, marked on fakes."""
 
-    def __init__(self, model: str | None, threads: int, seed: int, methods: Sequence[MapMethod]) -> None:
-        self.bundle = load_bundle(model)
-        self.seed = seed
+    def __init__(self, bundle: Bundle, options: argparse.Namespace) -> None:
+        methods = [SHIPPED, MapMethod.CAM] + ([MapMethod.OCCLUSION] if options.occlusion else [])
+        threads = options.threads
+        self.bundle, self.seed, self._curves = bundle, options.seed, options.curves
         self._scorer = Scorer(self.bundle, threads)
         self._makers = {method.value: maker_of(method, self._scorer, threads) for method in methods}
 
@@ -110,7 +113,7 @@ class Measure:
         number, cells, _ = first.shape
         maps["gaussian"] = np.repeat(gaussian_map(cells)[None], number, axis=0)
         maps["random"] = random_maps(number, cells, self.seed)
-        suspects = Suspects.of(self.logits, list(fakes.crops), fakes.masks)
+        suspects = Suspects.of(self.logits, list(fakes.crops), fakes.masks, self._curves)
         return {name: mark(self.logits, suspects, values) for name, values in maps.items()}
 
 
@@ -183,6 +186,7 @@ def main() -> None:
     parser.add_argument("--model", default=None)
     parser.add_argument("--run", type=Path, default=None, help="for the sanity checks")
     parser.add_argument("--number", type=int, default=240, help="of synthesised fakes")
+    parser.add_argument("--curves", type=int, default=50, help="fakes of a kind that get deletion and insertion")
     parser.add_argument("--split", default=Split.TEST.value, choices=[Split.VAL.value, Split.TEST.value])
     parser.add_argument("--occlusion", action="store_true", help="measure maps by occlusion, too")
     parser.add_argument("--cache", type=Path, default=Path("outputs/cache"))
@@ -191,8 +195,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=TARGET)
     options = parser.parse_args()
 
-    methods = [SHIPPED, MapMethod.CAM] + ([MapMethod.OCCLUSION] if options.occlusion else [])
-    measure = Measure(options.model, options.threads, options.seed, methods)
+    measure = Measure(load_bundle(options.model), options)
     rule = measure.bundle.card.input.rule()
     samples = select(read_data(options.data), splits=(Split(options.split),))
     cached = build_crops(samples, rule, options.cache).crops
@@ -201,6 +204,7 @@ def main() -> None:
         "model": f"{measure.bundle.info.name} {measure.bundle.info.version}",
         "onnx_sha256": measure.bundle.info.sha256,
         "split": options.split,
+        "curves": options.curves,
         "data_fingerprint": fingerprint(samples),
     } | measured(measure, kinds)
     if options.run is not None:

@@ -66,6 +66,13 @@ def test_without_a_mask_two_figures_are_unknown():
     assert set(compare(marks, {}, ["a"])) == {"deletion", "insertion", "both"}
 
 
+def test_deletion_and_insertion_of_some_are_measured():
+    suspects = Suspects.of(_logits, [_crop()] * 5, [MASK] * 5, curves=2)
+    marks = mark(_logits, suspects, np.stack([_hot(0, 0)] * 5))
+    assert np.isfinite(marks.both).tolist() == [True, False, False, False, True]
+    assert marks.pointing.tolist() == [1.0] * 5
+
+
 def test_deletion_and_insertion_are_falls_and_rises_of_the_logit():
     crop = _crop()
     fine = np.zeros((SIZE, SIZE), np.float32)

@@ -46,8 +46,9 @@ class Marks:
 
     ``deletion``: the mean fall of the fake logit while the most telling pixels are blurred away; ``insertion``: the
     mean rise while they come back into a blurred picture (both Petsiuk et al. 2018, on logits, so that they do not
-    saturate; higher is better). ``pointing``: 1 if the map's highest pixel was altered (Zhang et al. 2018). ``iou``:
-    the overlap of the altered pixels with as many of the highest ones. The last two are NaN without a mask.
+    saturate; higher is better; NaN where they were not measured). ``pointing``: 1 if the map's highest pixel was
+    altered (Zhang et al. 2018). ``iou``: the overlap of the altered pixels with as many of the highest ones. The last
+    two are NaN without a mask.
     """
 
     deletion: Floats
@@ -75,19 +76,22 @@ def gaussian_map(cells: int) -> FloatArray:
 @dataclass(frozen=True, slots=True)
 class Suspects:
     """N crops, uint8 RGB (S, S, 3), and where each was altered; ``whole`` and ``blank`` (N,) are the logits of the
-    crop and of what is left of it when it is blurred.
+    crop and of what is left of it when it is blurred, NaN where deletion and insertion are not measured.
     """
 
     crops: Sequence[ImageArray]
     masks: Sequence[Mask]
-    whole: FloatArray
-    blank: FloatArray
+    whole: Floats
+    blank: Floats
 
     @classmethod
-    def of(cls, logits: Logits, crops: Sequence[ImageArray], masks: Sequence[Mask]) -> Self:
-        """With the logits that they have."""
-        blank = logits(np.stack([blurred(crop) for crop in crops]))
-        return cls(crops, masks, logits(np.stack(list(crops))), blank)
+    def of(cls, logits: Logits, crops: Sequence[ImageArray], masks: Sequence[Mask], curves: int | None = None) -> Self:
+        """With the logits that they have. At most ``curves`` of them, evenly chosen, get deletion and insertion."""
+        whole, blank = (np.full(len(crops), np.nan) for _ in range(2))
+        chosen = np.unique(np.linspace(0, len(crops) - 1, min(len(crops), curves or len(crops))).astype(int))
+        whole[chosen] = logits(np.stack([crops[place] for place in chosen]))
+        blank[chosen] = logits(np.stack([blurred(crops[place]) for place in chosen]))
+        return cls(crops, masks, whole, blank)
 
 
 def mark(logits: Logits, suspects: Suspects, maps: FloatArray) -> Marks:
@@ -97,7 +101,8 @@ def mark(logits: Logits, suspects: Suspects, maps: FloatArray) -> Marks:
     for crop, mask, end, values in zip(suspects.crops, suspects.masks, ends, maps, strict=True):
         fine = enlarged(values, crop.shape[0])
         pointing, iou = (np.nan, np.nan) if mask is None else (points_into(fine, mask), overlap(fine, mask))
-        rows.append((*removal(logits, crop, end, fine), pointing, iou))
+        curves = removal(logits, crop, end, fine) if np.isfinite(end).all() else (np.nan, np.nan)
+        rows.append((*curves, pointing, iou))
     return Marks(*np.asarray(rows, dtype=np.float64).reshape(-1, len(Marks.__slots__)).T)
 
 

@@ -17,7 +17,6 @@ model. Writes benchmarks/results/faithfulness.json.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from result import say
 
 from deepfake_detector.core.explanation import MapMethod
 from deepfake_detector.core.types import CropRule, FloatArray, Kind
@@ -164,7 +164,6 @@ def measured(measure: Measure, kinds: Mapping[str, Fakes]) -> dict[str, Any]:
     marks, found = {}, {}
     for name, fakes in kinds.items():
         marks[name], found[name] = measure.marks(fakes), measure.found(fakes.crops)
-        print(name, len(fakes.crops), json.dumps(figures(marks[name], fakes.groups)), flush=True)
     known = [name for name in kinds if name != GENERATED]
     groups = np.array([group for name in known for group in kinds[name].groups])
     of_all, seen = together([marks[name] for name in known]), np.concatenate([found[name] for name in known])
@@ -207,11 +206,11 @@ def main() -> None:
         "curves": options.curves,
         "data_fingerprint": fingerprint(samples),
     } | measured(measure, kinds)
+    say(content, options.output)
     if options.run is not None:
         crops = np.concatenate([fakes.crops for fakes in kinds.values()])
         content["sanity"] = sanity_figures(options.run, crops[:: max(1, len(crops) // CHECKED)], options.seed)
-    options.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(content["figures"][ALL], indent=2))
+        say(content, options.output)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ CELL, STRIDE, MARGIN = 12, 2, 6
 """PNet sees cells of 12 pixels, 2 apart; half a cell is added around each level, for faces that are cut off."""
 SMALLEST_LEVEL = 8
 RNET_SIDE, ONET_SIDE = 24, 48
+HIDDEN = 0.5
+"""Who has this share of their face behind a better seen one is not shown, as nothing of them can be judged."""
+
 FIRST_LOOK = 0.5
 """ONet's score on a candidate as RNet left it; what is under it is not looked at again."""
 ROUNDS = 2
@@ -152,7 +155,7 @@ class MtcnnFinder:
             look = self._look(pyramid, look.boxes, mirrored=True)
             scores += [look.scores, look.scores]
         confidence = np.mean(scores, axis=0)
-        kept = suppress(look.boxes, confidence, 0.7, over_smaller=True)
+        kept = suppress(look.boxes, confidence, HIDDEN, over_smaller=True)
         faces = [
             _face(look.boxes[index], look.marks[index], float(confidence[index]))
             for index in kept

@@ -22,8 +22,8 @@ DEFAULT_MODEL: str = "mobilenetv2"
 SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
     {
         "mobilenetv2": ShippedPin(
-            onnx_sha256="3380d7ab51d4e65f13c83f6b29788127e46b1ad13ef171b5fd64fc9d01baec4f",
-            card_sha256="d2f3a6fc0a753d7baaea95da2e274f0ab1c9ad9deb8104bbabeeb71a4e253fac",
+            onnx_sha256="ecc2e005bf13f4524b42a11254a46ba20f094dbb6000a76e7e27aa35f6920e09",
+            card_sha256="4bfd026b5509b1bd42e2921c829405918b2d11a63ecdb4bbf8d3110557bb6208",
         ),
     }
 )

@@ -33,7 +33,7 @@ from deepfake_detector.scoring.calibration import calibrated_logit
 from deepfake_detector.verdict.pool import frame_weight
 
 TARGET = Path(__file__).resolve().parent / "results" / "clips.json"
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Goes up when what is kept of a clip changes."""
 
 

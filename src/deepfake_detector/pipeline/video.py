@@ -46,6 +46,7 @@ from deepfake_detector.pipeline.persons import ClipVerdict, Court, judge
 from deepfake_detector.pipeline.video_facts import expected_frames, in_words, video_input
 from deepfake_detector.scoring.calibration import calibrated_logit, p_fake
 from deepfake_detector.scoring.own_threshold import own_threshold_warning
+from deepfake_detector.scoring.voices import heard_in_clips
 
 if TYPE_CHECKING:
     pass
@@ -131,7 +132,9 @@ class _Run:
         if not batch:
             return
         with self._clock.stage("score"):
-            scores = self._crew.scorer.score(np.concatenate([looked.crops for looked in batch]))
+            scorer = self._crew.scorer
+            scores = scorer.score(np.concatenate([looked.crops for looked in batch]))
+            scores = heard_in_clips(scores, scorer.bundle.card.voice_kinds)
         first = 0
         for looked in batch:
             yield self._seen(looked, scores, first)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from deepfake_detector.core.types import CropMode, CropRule, Doubt
+from deepfake_detector.core.types import CropMode, CropRule, Doubt, Kind
 
 CARD_SCHEMA_VERSION = 2
 
@@ -155,6 +155,7 @@ class Card(_Strict):
     onnx_sha256: Sha256
     input: CardInput
     outputs: CardOutputs
+    voice_kinds: tuple[Kind, ...] = Field((), description="what each of the voices speaks for, in their order")
     calibration: Calibration
     doubts: Doubts = Doubts()
     data: tuple[DataSet, ...]
@@ -164,7 +165,9 @@ class Card(_Strict):
     metrics: tuple[Metric, ...] = ()
 
     @model_validator(mode="after")
-    def _check_distance(self) -> Card:
+    def _check_outputs(self) -> Card:
         if (self.doubts.far is None) != (self.outputs.distance is None):
             raise ValueError("the limit of far faces and the output distance belong together; give both, or neither")
+        if self.voice_kinds and self.outputs.voices is None:
+            raise ValueError("the card says what the voices speak for, and names no output voices")
         return self

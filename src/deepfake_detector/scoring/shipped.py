@@ -23,7 +23,7 @@ SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
     {
         "mobilenetv2": ShippedPin(
             onnx_sha256="ecc2e005bf13f4524b42a11254a46ba20f094dbb6000a76e7e27aa35f6920e09",
-            card_sha256="4bfd026b5509b1bd42e2921c829405918b2d11a63ecdb4bbf8d3110557bb6208",
+            card_sha256="ca6898e67ff00985a1160719f53710ed25dbd70d2108ff755cdb2e52c9399cbd",
         ),
     }
 )

@@ -120,6 +120,7 @@ def make_card(run: RunFolder, outputs: CardOutputs, onnx_sha256: str) -> Card:
             upright_above=config.data.upright_above,
         ),
         outputs=outputs,
+        voice_kinds=tuple(dict.fromkeys(config.join.kinds)) if config.join else (),
         calibration=calibrate_run(run, config),
         data=tuple(_data_sets(record, config.card.terms)),
         data_fingerprint=record.data_fingerprint,

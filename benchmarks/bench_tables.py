@@ -100,7 +100,8 @@ def sources(content: dict[str, Any]) -> str:
     never = content["untrained"]
     rows = [[name, *(sources_cell(cells.get((fold, name)), name in never) for fold in folds)] for name in sets]
     return (
-        f"{content['name']}, {content['data']['split']} split; bold: not in the training of that fold.\n\n"
+        f"`{content['command']}`: the header of the config says how small these trainings are. "
+        f"{content['data']['split'].capitalize()} split; bold: not in the training of that fold.\n\n"
         f"{bullets(content)}\n{table(['ROC-AUC on', *(f'without {fold}' for fold in folds)], rows)}"
     )
 

@@ -52,7 +52,7 @@ small=(configs/ablation.yaml --set "data.source=$data" --set "data.cache=$cache"
 deepfake bench sources "${small[@]}" --output outputs/bench/sources
 cp outputs/bench/sources/sources.json $results/sources.json
 deepfake bench ablation "${small[@]}" --fold composite --fold diffusion --foreign outputs/ffpp_c23/manifest.csv \
-  --pictures 150 --changed-pictures 20 --output outputs/bench/ablation
+  --pictures 100 --changed-pictures 10 --output outputs/bench/ablation
 cp outputs/bench/ablation/ablation.json $results/ablation.json
 
 python benchmarks/make_results.py

@@ -88,9 +88,9 @@ class Suspects:
     def of(cls, logits: Logits, crops: Sequence[ImageArray], masks: Sequence[Mask], curves: int | None = None) -> Self:
         """With the logits that they have. At most ``curves`` of them, evenly chosen, get deletion and insertion."""
         whole, blank = (np.full(len(crops), np.nan) for _ in range(2))
-        chosen = np.unique(np.linspace(0, len(crops) - 1, min(len(crops), curves or len(crops))).astype(int))
-        whole[chosen] = logits(np.stack([crops[place] for place in chosen]))
-        blank[chosen] = logits(np.stack([blurred(crops[place]) for place in chosen]))
+        number = len(crops) if curves is None else min(len(crops), curves)
+        for place in np.unique(np.linspace(0, len(crops) - 1, number).astype(int)):
+            whole[place], blank[place] = logits(np.stack([crops[place], blurred(crops[place])]))
         return cls(crops, masks, whole, blank)
 
 

@@ -102,6 +102,7 @@ def faithfulness(content: dict[str, Any]) -> str:
     """Whether heat maps are true: on each kind of fake each map's figures, and how far they lie above baselines."""
     model = f"Model {content['model']} (SHA-256 `{content['onnx_sha256'][:12]}…`), {content['split']} split"
     curves = f"deletion and insertion of at most {content['curves']} fakes of a kind"
+    curves = curves if content["curves"] else "deletion and insertion not measured"
     lines = [f"{model}; {curves}. [What the figures mean](explaining.md#is-the-map-true).\n"]
     others = {"gaussian": "a centred Gaussian", "random": "random", "another": "that of another fake"}
     header = ["fakes", "map", "figure", "value", *(f"more than {words}" for words in others.values())]

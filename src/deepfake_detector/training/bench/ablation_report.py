@@ -104,7 +104,7 @@ def _plot(rows: list[Row]) -> Figure:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.set(title="What each ingredient is worth", xlabel="ROC-AUC with it, less ROC-AUC without it")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18 - 0.3 / len(rows)), ncols=3)
+    drawing.legend(loc="outside lower center", ncols=3)
     return drawing
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +72,13 @@ def to_onnx(network: keras.Model) -> bytes:
     signature = (tf.TensorSpec((None, size, size, 3), tf.uint8, name=INPUT),)
     # It logs a traceback for each simplification that it gives up, as on hard swish; parity is checked in any case.
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    model, _ = tf2onnx.convert.from_function(
-        tf.function(_outputs(network), input_signature=signature),
-        input_signature=signature,
-        opset=OPSET,
-        custom_op_handlers={"Erfc": (_without_erfc, ["Erf"])},
-    )
+    with _copies_freed():
+        model, _ = tf2onnx.convert.from_function(
+            tf.function(_outputs(network), input_signature=signature),
+            input_signature=signature,
+            opset=OPSET,
+            custom_op_handlers={"Erfc": (_without_erfc, ["Erf"])},
+        )
     return _simplified(model.SerializeToString(), _shapes(network))
 
 
@@ -131,6 +135,25 @@ def _outputs(network: keras.Model) -> Any:
         return found | ({"cam": activation_map(network, feature_map)} if has_activation_map(network) else {})
 
     return outputs
+
+
+@contextmanager
+def _copies_freed() -> Iterator[None]:
+    """Collect garbage often, and do not look at what is alive already.
+
+    tf2onnx copies the graph with all weights for each simplification, some fifty times, and the copies are cycles. They
+    hold too few objects for Python to look for them soon: those of vit-base take more than ten gigabytes.
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # so that few objects count as old: Python waits with the oldest generation until a quarter is new
+    gc.set_threshold(before[0], 1, 1)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _without_erfc(graph: Any, node: Any, name: str, _: Any) -> None:

@@ -13,7 +13,7 @@ def contract(content: dict[str, Any]) -> str:
     rows = [[name, *(str(row[key]) for key in header[1:])] for name, row in content["backbones"].items()]
     return (
         f"`{content['command']}` on {content['machine']}; seconds by the clock. "
-        "One member of each family is tested with every change; here are the others. "
+        "The smallest of each family are tested with every change; these are others, so far as they were run. "
         f"[What is tested](training.md#backbones).\n\n{table(header, rows)}"
     )
 

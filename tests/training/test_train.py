@@ -114,6 +114,20 @@ def test_interrupted_and_killed_and_resumed_gives_the_same(trained, tiny_setting
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_without_a_head_phase_it_goes_on_from_within_the_first_epoch(tiny_settings, monkeypatch):
+    monkeypatch.setattr("deepfake_detector.training.export.export_run", lambda run: run.bundle)  # tested elsewhere
+    short = {"head": {"epochs": 0}, "train": {"epochs": 1}}
+    whole = train(create_run(tiny_settings("headless", **short)))
+    run = create_run(tiny_settings("headless-stopped", **short))
+    with pytest.raises(KeyboardInterrupt):
+        train(run, [Interrupt(FINE)])
+    assert json.loads((run.checkpoints / "state.json").read_text())["step"] == 0
+    again = train(RunFolder(run.path))
+    assert without_times(again.result.checks)[1:] == without_times(whole.result.checks)[1:]
+    for ours, theirs in zip(weights_of(run), weights_of(whole.run), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_resuming_with_other_data_is_refused(trained, tiny_settings, tmp_path):
     run = create_run(tiny_settings("changed", outputs=str(tmp_path)))
     record = trained.run.record().model_copy(update={"data_fingerprint": "0" * 64})

@@ -189,7 +189,7 @@ class _FineTuning:
         self._steps = [self._loader.steps(training.first_epoch + epoch) for epoch in range(self._phase.epochs)]
         network = training.network
         choose_what_learns(network, self._phase)
-        begins = state.epoch == 0 and state.step == 0
+        begins = all(check.phase != FINE for check in state.checks)
         if begins:
             restore(training.folder, state, network.variables)
         self._stepper = training.team.stepper(network, self._optimizer(), training.config.loss, self._phase.ema)

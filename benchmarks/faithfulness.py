@@ -151,7 +151,8 @@ def sanity_figures(run: Path, crops: NDArray[np.uint8], seed: int) -> dict[str, 
     found = sanity(network_of(run), crops, seed)
     groups = [str(index) for index in range(len(crops))]
     rows = {f"random weights: {name}": values for name, values in found.weights.items()} | {
-        "random labels": found.labels
+        "random labels": found.labels,
+        "the map of another fake": found.others,
     }
     return {
         name: {"rank correlation": said(mean_of(values, groups)), "its size": said(mean_of(np.abs(values), groups))}

@@ -144,7 +144,8 @@ def test_sanity_checks_destroy_the_map_step_by_step(branches):
     crops = np.random.default_rng(0).integers(0, 256, (6, 96, 96, 3), dtype=np.uint8)
     found = sanity(network, crops, seed=0, shares=(0.5,))
     assert list(found.weights) == ["head", "last 50% of the layers", "everything"]
-    assert found.labels.shape == (6,)
+    assert found.labels.shape == found.others.shape == (6,)
+    assert np.abs(found.others).max() <= 1.0
     assert all(np.abs(values).mean() < 0.99 for values in found.weights.values())
     assert all((old == new).all() for old, new in zip(before, network.get_weights(), strict=True))
 

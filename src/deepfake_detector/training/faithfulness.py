@@ -178,11 +178,13 @@ class Sanity:
     """How much a map stays as it was when what it explains is destroyed: rank correlations, (N,) each.
 
     After Adebayo et al. 2018. ``weights``: by the part of the network that was drawn anew, from the output downwards;
-    ``labels``: a head that was fitted to labels in random order.
+    ``labels``: a head that was fitted to labels in random order. ``others``: the map of another crop, which is what all
+    maps have in common: as much as this says nothing of a face.
     """
 
     weights: Mapping[str, Floats]
     labels: Floats
+    others: Floats
 
 
 def sanity(network: keras.Model, crops: Crops, seed: int, shares: Sequence[float] = (0.25, 0.5, 0.75)) -> Sanity:
@@ -206,7 +208,8 @@ def sanity(network: keras.Model, crops: Crops, seed: int, shares: Sequence[float
         for layer, new in pairs:
             layer.set_weights(new.get_weights())
         weights[stage] = rank_correlations(original, _maps(broken, crops))
-    return Sanity(weights, rank_correlations(original, _with_random_labels(network, crops, seed)))
+    labels = rank_correlations(original, _with_random_labels(network, crops, seed))
+    return Sanity(weights, labels, rank_correlations(original, np.roll(original, 1, axis=0)))
 
 
 def rank_correlations(maps: FloatArray, others: FloatArray) -> Floats:

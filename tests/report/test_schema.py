@@ -62,7 +62,7 @@ def test_line_has_what_programs_rely_on(make_report):
     assert record["decision"]["operating_point"] == "fpr5"
     assert record["input"] == {"sha256": "ab" * 32, "bytes": 12345, "format": "JPEG", "width": 120, "height": 100}
     assert record["model"]["sha256"] == "cd" * 32
-    assert record["schema_version"] == "1.2"
+    assert record["schema_version"] == "1.3"
 
 
 def test_failed_line_has_no_verdict():
@@ -119,5 +119,5 @@ def test_anything_else_is_a_config_error(line):
 def test_a_later_version_with_more_keys_still_opens_and_a_newer_schema_does_not(make_report):
     record = json.loads(to_json(make_report()))
     assert from_json(json.dumps(record | {"schema_version": "1.7", "novelty": 1})).schema_version == "1.7"
-    with pytest.raises(ConfigError, match=r"schema 1\.2"):
+    with pytest.raises(ConfigError, match=r"schema 1\.3"):
         from_json(json.dumps(record | {"schema_version": "2.0"}))

@@ -95,11 +95,20 @@ class _Graph:
         self.kind = kind
 
     def head(self, branch: int) -> tuple[Array, Array]:
-        """Kernel (channels of all branches, 1) and bias (1,) of the voice in which the branch has its part."""
+        """Kernel (channels of all branches, 1) and bias (1,) of a branch's part of its voice.
+
+        The logits of the branches of one voice add up to it; its bias goes to the first of them.
+        """
         assert self._heads is not None
         kernel, bias = self._heads
-        voice = int(np.abs(kernel[self.channels(branch)]).sum(axis=0).argmax())
-        return kernel[:, voice : voice + 1], bias[voice : voice + 1]
+        voice = self._voice(branch)
+        first = all(self._voice(earlier) != voice for earlier in range(branch))
+        return kernel[:, voice : voice + 1], bias[voice : voice + 1] * first
+
+    def _voice(self, branch: int) -> int:
+        """In which voice a branch has its part."""
+        assert self._heads is not None
+        return int(np.abs(self._heads[0][self.channels(branch)]).sum(axis=0).argmax())
 
     def channels(self, branch: int) -> slice:
         """Where the features of a branch stand among those of all."""

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from deepfake_detector.cli.exitcodes import ExitCode
 from deepfake_detector.cli.main import main
-from deepfake_detector.core.errors import ConfigError
+from deepfake_detector.core.errors import ConfigError, ExportError
 from deepfake_detector.training.bench import backbones
 from deepfake_detector.training.bench.backbones import Row, candidate_config, chosen_candidates, is_foreign
 from deepfake_detector.training.bench.backbones_report import pareto
@@ -125,6 +125,19 @@ def test_an_interruption_leaves_the_table_of_what_is_finished(experiment, tmp_pa
     content = json.loads((tmp_path / "outputs" / "bench" / "backbones-tiny" / "backbones.json").read_text())
     assert ([one["name"] for one in content["rows"]], content["waiting"]) == (["first"], ["second"])
     assert "Not trained yet: second." in content["summary"]
+
+
+def test_a_candidate_that_cannot_be_exported_does_not_stop_the_others(experiment, tmp_path, monkeypatch, caplog):
+    def second_only(name, *_):
+        if name == "first":
+            raise ExportError("Keras and ONNX differ")
+        return row("second", 1.0, 0.7)
+
+    monkeypatch.setattr(backbones, "_row", second_only)
+    assert main(["bench", "backbones", str(experiment)]) == ExitCode.OK
+    content = json.loads((tmp_path / "outputs" / "bench" / "backbones-tiny" / "backbones.json").read_text())
+    assert ([one["name"] for one in content["rows"]], content["waiting"]) == (["second"], ["first"])
+    assert "first is left out: Keras and ONNX differ" in caplog.text
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake_detector.core.errors import ConfigError, DataError
+from deepfake_detector.core.errors import ConfigError, DataError, ExportError
 from deepfake_detector.scoring.bundle import Bundle, load_bundle
 from deepfake_detector.training.bench.changes import CHANGES
 from deepfake_detector.training.bench.ranking import foreign_auc, own_auc, robust_auc
@@ -141,8 +141,13 @@ def bench_backbones(
         waiting=tuple(chosen),
     )
     for name in chosen:
-        row = _row(name, candidate_config(budget, name), parts, options, callbacks)
-        found = replace(found, rows=(*found.rows, row), waiting=found.waiting[1:])
+        try:
+            row = _row(name, candidate_config(budget, name), parts, options, callbacks)
+        except ExportError as error:  # the others are compared all the same
+            logger.warning("%s is left out: %s", name, error)
+            continue
+        waiting = tuple(other for other in found.waiting if other != name)
+        found = replace(found, rows=(*found.rows, row), waiting=waiting)
         try:
             write(found, folder)  # each time, so that an interruption leaves a table
         except OSError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_detector.cli.console import console, print_table, progress_bars, show_sentences
+from deepfake_detector.cli.console import console, print_table, progress_bars, show_findings
 from deepfake_detector.cli.exitcodes import ExitCode
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.data.audit import Audit, AuditOptions, Finding
@@ -59,7 +59,7 @@ def show(found: Audit, page: Path) -> None:
     if any(part.guesses for part in found.parts):
         print_table(sys.stdout, _table(found))
     out.print(HEADLINES[found.finding])
-    show_sentences(summary(found), page)
+    show_findings(summary(found), page)
 
 
 def _table(found: Audit) -> Table:

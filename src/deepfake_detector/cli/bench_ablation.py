@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_detector.cli.console import print_table, show_sentences
-from deepfake_detector.cli.measure_options import BenchOutput, Threads
-from deepfake_detector.cli.trainings import resumable_trainings
+from deepfake_detector.cli.console import show_findings
+from deepfake_detector.cli.measure_options import BenchOutput, Bootstrap, SeedOfChoice, Threads
+from deepfake_detector.cli.trainings import Overrides, resumable_trainings
 from deepfake_detector.training.bench.ablation import Ablation, AblationOptions, bench_ablation
-from deepfake_detector.training.bench.ablation_report import REPORT_NAME, TITLES, summary
+from deepfake_detector.training.bench.ablation_report import TITLES, summary
+from deepfake_detector.training.bench.page import REPORT_NAME
 from deepfake_detector.training.config import load_config
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.evaluation import Settings
@@ -42,12 +42,10 @@ def ablation(
     changed_pictures: Annotated[
         int, typer.Option(min=2, help="Change at most so many foreign ones of each class of a set and split.")
     ] = 30,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set train.epochs=3.")
-    ] = None,
+    overrides: Overrides = None,
     output: BenchOutput = None,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the resamples, and of which pictures are taken.")] = 0,
+    bootstrap: Bootstrap = 1000,
+    seed: SeedOfChoice = 0,
     threads: Threads = 0,
 ) -> None:
     """Train a recipe in full and without each ingredient, on several folds of sources, and say what each is worth.
@@ -68,13 +66,7 @@ def ablation(
     settings = load_config(config, options.overrides)
     with resumable_trainings() as callbacks:
         found, folder = bench_ablation(settings, config, output, options, callbacks)
-    show(found, folder)
-
-
-def show(found: Ablation, folder: Path) -> None:
-    """The table and sentences for the terminal."""
-    print_table(sys.stdout, _table(found))
-    show_sentences(summary(found), folder / REPORT_NAME)
+    show_findings(summary(found), folder / REPORT_NAME, _table(found))
 
 
 def _table(found: Ablation) -> Table:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_detector.cli.console import print_table, show_sentences
-from deepfake_detector.cli.measure_options import BenchOutput, Threads
-from deepfake_detector.cli.trainings import resumable_trainings
+from deepfake_detector.cli.console import show_findings
+from deepfake_detector.cli.measure_options import BenchOutput, Bootstrap, SeedOfChoice, Threads
+from deepfake_detector.cli.trainings import Overrides, resumable_trainings
 from deepfake_detector.training.bench.backbones import Backbones, BackbonesOptions, bench_backbones
-from deepfake_detector.training.bench.backbones_report import REPORT_NAME, summary
-from deepfake_detector.training.bench.page import bare
+from deepfake_detector.training.bench.backbones_report import summary
+from deepfake_detector.training.bench.page import REPORT_NAME, bare
 from deepfake_detector.training.config import load_config
 from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.intervals import Resampling
@@ -36,12 +35,10 @@ def backbones(
     robust_pictures: Annotated[
         int, typer.Option(min=2, help="Change at most so many test pictures of each class of each known set.")
     ] = 40,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set train.epochs=3.")
-    ] = None,
+    overrides: Overrides = None,
     output: BenchOutput = None,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the resamples, and of which pictures are taken.")] = 0,
+    bootstrap: Bootstrap = 1000,
+    seed: SeedOfChoice = 0,
     threads: Threads = 0,
 ) -> None:
     """Train several backbones on one data set with one budget, and compare them: size, speed, known and foreign AUC.
@@ -62,13 +59,7 @@ def backbones(
     )
     with resumable_trainings() as callbacks:
         found, folder = bench_backbones(settings, config, output, options, callbacks)
-    show(found, folder)
-
-
-def show(found: Backbones, folder: Path) -> None:
-    """The table and sentences for the terminal."""
-    print_table(sys.stdout, _table(found))
-    show_sentences(summary(found), folder / REPORT_NAME)
+    show_findings(summary(found), folder / REPORT_NAME, _table(found))
 
 
 def _table(found: Backbones) -> Table:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepfake_detector.cli import measure_options as options
-from deepfake_detector.cli.console import print_table, progress_bars, show_sentences
+from deepfake_detector.cli.console import progress_bars, show_findings
 from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.training.bench.compare import Compared, Match, bench_compare
-from deepfake_detector.training.bench.compare_report import REPORT_NAME, said_p, summary
+from deepfake_detector.training.bench.compare_report import said_p, summary
+from deepfake_detector.training.bench.page import REPORT_NAME
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.evaluate import EvaluateOptions
 from deepfake_detector.training.evaluation import Settings
@@ -55,14 +55,7 @@ def compare(
     )
     with progress_bars() as progress:
         found, folder = bench_compare(data, detectors, output, chosen, progress)
-    show(found, folder)
-
-
-def show(found: Compared, folder: Path) -> None:
-    """Tables and sentences for the terminal."""
-    for match in found.matches:
-        print_table(sys.stdout, _table(found, match))
-    show_sentences(summary(found), folder / REPORT_NAME)
+    show_findings(summary(found), folder / REPORT_NAME, *(_table(found, match) for match in found.matches))
 
 
 def _table(found: Compared, match: Match) -> Table:

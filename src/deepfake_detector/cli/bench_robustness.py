@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepfake_detector.cli import measure_options as options
-from deepfake_detector.cli.console import print_table, progress_bars, show_sentences
+from deepfake_detector.cli.console import progress_bars, show_findings
 from deepfake_detector.cli.detect_options import Point
 from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.core.types import OperatingPoint
+from deepfake_detector.training.bench.page import REPORT_NAME
 from deepfake_detector.training.bench.reactions import Reaction
 from deepfake_detector.training.bench.robustness import Robustness, RobustnessOptions, bench_robustness
-from deepfake_detector.training.bench.robustness_report import REPORT_NAME, summary
+from deepfake_detector.training.bench.robustness_report import summary
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.evaluate import EvaluateOptions
 from deepfake_detector.training.evaluation import Settings
@@ -34,16 +33,13 @@ def robustness(
     output: options.BenchOutput = None,
     sets: options.Sets = None,
     exclude_sets: options.ExcludeSets = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="At most so many pictures of each class of each set.", show_default="all"),
-    ] = None,
+    limit: options.Limit = None,
     used_for_selection: options.UsedForSelection = None,
     operating_point: Annotated[Point, typer.Option(help="Which of the shipped thresholds to use.")] = Point.FPR5,
     find_again: Annotated[
         bool, typer.Option("--find-again", help="Look for the face in each changed picture, too; several times slower.")
     ] = False,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
+    bootstrap: options.Bootstrap = 1000,
     seed: Annotated[int, typer.Option(help="Of the noise, the resamples and the choice of --limit.")] = 0,
     crops: options.Crops = None,
     threads: options.Threads = 0,
@@ -68,13 +64,7 @@ def robustness(
         found, folder = bench_robustness(
             model, data, output, RobustnessOptions(evaluation, limit, find_again), progress
         )
-    show(found, folder)
-
-
-def show(found: Robustness, folder: Path) -> None:
-    """A table and sentences for the terminal."""
-    print_table(sys.stdout, _table(found))
-    show_sentences(summary(found), folder / REPORT_NAME)
+    show_findings(summary(found), folder / REPORT_NAME, _table(found))
 
 
 def _table(found: Robustness) -> Table:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_detector.cli.console import print_table, show_sentences
+from deepfake_detector.cli.console import show_findings
 from deepfake_detector.cli.detect_options import Point
-from deepfake_detector.cli.measure_options import BenchOutput, SplitChoice, Threads
-from deepfake_detector.cli.trainings import resumable_trainings
+from deepfake_detector.cli.measure_options import BenchOutput, Bootstrap, SplitChoice, Threads
+from deepfake_detector.cli.trainings import Overrides, resumable_trainings
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.types import OperatingPoint
+from deepfake_detector.training.bench.page import REPORT_NAME
 from deepfake_detector.training.bench.sources import Sources, SourcesOptions, bench_sources
-from deepfake_detector.training.bench.sources_report import REPORT_NAME, summary
+from deepfake_detector.training.bench.sources_report import summary
 from deepfake_detector.training.config import load_config
 from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.intervals import Resampling
@@ -36,9 +36,7 @@ def sources(
             show_default="the config's",
         ),
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set train.epochs=3.")
-    ] = None,
+    overrides: Overrides = None,
     split: Annotated[
         SplitChoice, typer.Option(help="Which pictures to test on; only test ones give honest figures.")
     ] = (SplitChoice.TEST),
@@ -51,7 +49,7 @@ def sources(
     ] = False,
     output: BenchOutput = None,
     operating_point: Annotated[Point, typer.Option(help="Which of the folds' thresholds to use.")] = Point.FPR5,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
+    bootstrap: Bootstrap = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
     threads: Threads = 0,
 ) -> None:
@@ -73,7 +71,7 @@ def sources(
     )
     with resumable_trainings() as callbacks:
         found, folder = bench_sources(settings, config, output, options, callbacks)
-    show(found, folder)
+    show_findings(summary(found), folder / REPORT_NAME, _table(found))
 
 
 def _family(text: str) -> tuple[str, tuple[str, ...]]:
@@ -82,12 +80,6 @@ def _family(text: str) -> tuple[str, tuple[str, ...]]:
     if not equals or not name.strip() or not members:
         raise ConfigError(f"--family {text!r}: write it as name=set,set")
     return name.strip(), members
-
-
-def show(found: Sources, folder: Path) -> None:
-    """The matrix and sentences for the terminal."""
-    print_table(sys.stdout, _table(found))
-    show_sentences(summary(found), folder / REPORT_NAME)
 
 
 def _table(found: Sources) -> Table:

@@ -95,8 +95,10 @@ def print_table(stream: TextIO, table: Table) -> None:
     stream.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def show_sentences(sentences: Iterable[str], page: Path) -> None:
-    """What was found as a list on standard output, and where the page with all the rest is."""
+def show_findings(sentences: Iterable[str], page: Path, *tables: Table) -> None:
+    """Tables, what was found as a list, and where the page with all the rest is, on standard output."""
+    for table in tables:
+        print_table(sys.stdout, table)
     out = console(sys.stdout)
     for sentence in sentences:
         out.print(f"• {sentence}", soft_wrap=True)

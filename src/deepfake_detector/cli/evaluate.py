@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepfake_detector.cli import measure_options as options
-from deepfake_detector.cli.console import console, progress_bars, show_sentences
+from deepfake_detector.cli.console import console, progress_bars, show_findings
 from deepfake_detector.cli.detect_options import Point
 from deepfake_detector.cli.measure_options import SplitChoice
 from deepfake_detector.core.types import OperatingPoint
@@ -36,7 +36,7 @@ def evaluate(
     exclude_sets: options.ExcludeSets = None,
     used_for_selection: options.UsedForSelection = None,
     operating_point: Annotated[Point, typer.Option(help="Which of the shipped thresholds to use.")] = Point.FPR5,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")] = 1000,
+    bootstrap: options.Bootstrap = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
     crops: options.Crops = None,
     threads: options.Threads = 0,
@@ -66,7 +66,7 @@ def show(evaluation: Evaluation, folder: Path) -> None:
     out = console(sys.stdout)
     out.print(_set_table(evaluation))
     out.print(_figure_table(evaluation.figures.total))
-    show_sentences(summary(evaluation), folder / REPORT_NAME)
+    show_findings(summary(evaluation), folder / REPORT_NAME)
 
 
 def _set_table(evaluation: Evaluation) -> Table:

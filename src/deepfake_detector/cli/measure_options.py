@@ -40,5 +40,10 @@ UsedForSelection = Annotated[
 BenchOutput = Annotated[
     Path | None, typer.Option(help="Folder for the page, plots and numbers.", show_default="outputs/bench/…")
 ]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="At most so many pictures of each class of each set.", show_default="all")
+]
+Bootstrap = Annotated[int, typer.Option(min=0, help="Resamples for the intervals; 0 for none.")]
+SeedOfChoice = Annotated[int, typer.Option(help="Of the resamples, and of which pictures are taken.")]
 Crops = Annotated[Path | None, typer.Option(help="Folder in which cut faces are kept.", show_default="outputs/cache")]
 Threads = Annotated[int, typer.Option(min=0, help="For scoring; 0 takes what the machine has.")]

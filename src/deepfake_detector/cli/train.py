@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from deepfake_detector.cli.console import show_note
+from deepfake_detector.cli.trainings import Overrides
 from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.training.config import load_config
 from deepfake_detector.training.run import RunFolder, create_run
@@ -20,9 +21,7 @@ def train(
     config: Annotated[
         Path | None, typer.Argument(help="A YAML file that describes the experiment.", show_default=str(DEFAULT_CONFIG))
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set train.epochs=3.")
-    ] = None,
+    overrides: Overrides = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run folder, to the same result.")
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from deepfake_detector.cli.trainings import Overrides
 from deepfake_detector.core.errors import DeepfakeDetectorError
 from deepfake_detector.core.video import Observation, VideoReport
 from deepfake_detector.media.sampling import Sampling
@@ -26,9 +27,7 @@ def train_video(
         Path | None,
         typer.Argument(help="A YAML file that describes the experiment.", show_default=str(DEFAULT_VIDEO_CONFIG)),
     ] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: --set train.epochs=3.")
-    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Train a network over the frames of Real and Fake clips, and export it into the run folder outputs/<name>.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from deepfake_detector.core.errors import ConfigError, DataError, ModelNotFoundError
 from deepfake_detector.scoring.bundle import CARD_FILE, Bundle, load_bundle
 from deepfake_detector.scoring.shipped import SHIPPED
+from deepfake_detector.training import repeat
 from deepfake_detector.training.config import TrainConfig
 from deepfake_detector.training.data.manifest import read_data
 from deepfake_detector.training.data.samples import Sample, Split, fingerprint, near_miss, select
@@ -168,19 +168,20 @@ def write(evaluation: Evaluation, folder: Path) -> None:
 def command_line(model: str, data: Path, output: Path | None, options: EvaluateOptions) -> str:
     """The command that does the same evaluation again."""
     settings = options.settings
-    words = ["deepfake", "evaluate", model, str(data), "--split", options.split or "all"]
-    words += ["--operating-point", settings.point.value]
-    words += ["--bootstrap", str(settings.resampling.resamples), "--seed", str(settings.resampling.seed)]
-    for flag, names in (
-        ("--sets", options.sets),
-        ("--exclude-sets", options.exclude_sets),
-        ("--used-for-selection", settings.used_for_selection),
-    ):
-        for name in names:
-            words += [flag, name]
-    for flag, folder in (("--crops", options.crops), ("--output", output)):
-        words += [flag, str(folder)] if folder else []
-    return shlex.join(words)
+    return repeat.command_line(
+        ["evaluate", model, str(data)],
+        {
+            "--split": options.split or "all",
+            "--operating-point": settings.point,
+            "--bootstrap": settings.resampling.resamples,
+            "--seed": settings.resampling.seed,
+            "--sets": options.sets,
+            "--exclude-sets": options.exclude_sets,
+            "--used-for-selection": settings.used_for_selection,
+            "--crops": options.crops,
+            "--output": output,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from deepfake_detector.cli.exitcodes import ExitCode
 from deepfake_detector.cli.main import main
-from deepfake_detector.core.errors import ConfigError, DataError
+from deepfake_detector.core.errors import ConfigError, DataError, ExportError
 from deepfake_detector.training.bench import ablation
 from deepfake_detector.training.bench.ablation import (
     CHANGED,
@@ -120,7 +120,21 @@ def test_the_summary_says_what_helps_what_harms_and_what_does_neither():
         both = {"first": ("a",), "second": ("b",)}
         counts = dict.fromkeys(FIGURES, (1, 1))
         return summary(
-            Ablation("x", "d", "", "", Settings(), both, 64, 32, (0, 2), counts, "m", (row(FULL), *rows), ("last",))
+            Ablation(
+                name="x",
+                data="d",
+                fingerprint="",
+                command="",
+                settings=Settings(),
+                epochs=(0, 2),
+                machine="m",
+                rows=(row(FULL), *rows),
+                waiting=("last",),
+                folds=both,
+                size=64,
+                shown=32,
+                tested=counts,
+            )
         )
 
     said = of(row("good", (0.1, 0.05, 0.15)), row("bad", (-0.1, -0.15, -0.05)), row("none", (0.1, -0.1, 0.3)))
@@ -190,6 +204,38 @@ def test_an_ingredient_is_worth_what_is_lost_without_it(experiment, tmp_path, ca
     assert float(rows[1]["foreign_worth"]) == pytest.approx(without["worth"]["foreign"]["value"], abs=1e-5)
     assert "data:image/svg+xml" in (folder / "report.html").read_text()
     assert content["summary"][0] in capsys.readouterr().out
+
+
+def test_what_cannot_be_exported_does_not_stop_the_others_but_the_full_recipe_is_needed(
+    experiment, tmp_path, monkeypatch, caplog
+):
+    content = yaml.safe_load(experiment.read_text())
+    content["ingredients"]["seed"] = ["seed=4"]
+    experiment.write_text(yaml.safe_dump(content))
+
+    def failing(word):
+        def train(config, _):
+            if word in config.name:
+                raise ExportError("Keras and ONNX differ")
+            return RunFolder(config.outputs / config.name)
+
+        return train
+
+    def made(name, *_):
+        return row(name, None if name == FULL else (0.1, 0.0, 0.2))
+
+    monkeypatch.setattr(ablation, "_judged", lambda *_: {})
+    monkeypatch.setattr(ablation, "_row", made)
+    monkeypatch.setattr(ablation, "trained_run", failing("no-training-without-second"))
+    assert main(["bench", "ablation", str(experiment)]) == ExitCode.OK
+    table = tmp_path / "outputs" / "bench" / "ablation-tiny" / "ablation.json"
+    found = json.loads(table.read_text())
+    assert ([one["name"] for one in found["rows"]], found["waiting"]) == (["full", "seed"], ["training"])
+    assert "training is left out: Keras and ONNX differ" in caplog.text
+    table.unlink()
+    monkeypatch.setattr(ablation, "trained_run", failing("tiny-without-first"))
+    assert main(["bench", "ablation", str(experiment)]) == ExitCode.USAGE
+    assert not table.exists()
 
 
 def test_the_command_says_how_to_repeat_it(experiment, tmp_path):

@@ -138,6 +138,7 @@ def test_a_candidate_that_cannot_be_exported_does_not_stop_the_others(experiment
     content = json.loads((tmp_path / "outputs" / "bench" / "backbones-tiny" / "backbones.json").read_text())
     assert ([one["name"] for one in content["rows"]], content["waiting"]) == (["second"], ["first"])
     assert "first is left out: Keras and ONNX differ" in caplog.text
+    assert main(["bench", "backbones", str(experiment), "--only", "first"]) == ExitCode.USAGE
 
 
 @pytest.fixture

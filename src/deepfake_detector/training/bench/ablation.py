@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,17 +11,19 @@ import numpy as np
 
 from deepfake_detector.core.errors import ConfigError, DataError
 from deepfake_detector.scoring.bundle import load_bundle
+from deepfake_detector.training import repeat
 from deepfake_detector.training.bench.aucs import mean_auc_estimate
 from deepfake_detector.training.bench.changes import CHANGES
+from deepfake_detector.training.bench.page import writing
 from deepfake_detector.training.bench.paired import compare_aucs
 from deepfake_detector.training.bench.ranking import columns, places
-from deepfake_detector.training.bench.runs import trained_run
+from deepfake_detector.training.bench.runs import Table, fill, machine, trained_run
 from deepfake_detector.training.bench.sources import Families, check_families, fold_config
 from deepfake_detector.training.bench.stress import Stress, stress
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.config import TrainConfig
 from deepfake_detector.training.data.manifest import read_data, read_samples
-from deepfake_detector.training.data.samples import Sample, Split, fingerprint, limited, select
+from deepfake_detector.training.data.samples import Sample, Split, fingerprint, limited, select, tally
 from deepfake_detector.training.evaluation import Settings, answered
 from deepfake_detector.training.intervals import Estimate, Floats, Ints, Resampling
 from deepfake_detector.training.predict import Prediction, predict
@@ -75,27 +74,19 @@ class Row:
     runs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ablation:
-    """The table with all that is needed to repeat it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ablation(Table):
+    """The table of an ablation, the full recipe first.
 
     ``tested`` says how many (real, fake) pictures each figure is of, ``shown`` how many an epoch shows (None: all that
-    there are); ``epochs`` are of the head and of fine-tuning; ``waiting`` are still to be trained.
+    there are).
     """
 
-    name: str
-    data: str
-    fingerprint: str
-    command: str
-    settings: Settings
     folds: Families
     size: int
     shown: int | None
-    epochs: tuple[int, int]
     tested: Mapping[str, tuple[int, int]]
-    machine: str
-    rows: tuple[Row, ...]
-    waiting: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
 
 
 def bench_ablation(
@@ -108,15 +99,14 @@ def bench_ablation(
     """Train what is not trained yet, measure, and write to a folder (by default under ``outputs/bench``).
 
     A run folder is called ``<name>-no-<ingredient>-without-<family>``; a finished one is kept, an interrupted one goes
-    on. The full recipe has the runs of ``deepfake bench sources``.
-    Raises ConfigError, DataError, WeightsError or ExportError.
+    on. The full recipe has the runs of ``deepfake bench sources``. Another one that cannot be exported is left out.
+    Raises ConfigError, DataError, WeightsError, or ExportError for the full recipe.
     """
     from deepfake_detector.training.bench.ablation_report import write
 
     options = options or AblationOptions()
     samples = read_data(config.data.source, config.data.ratios, config.data.split_seed)
     folds = chosen_folds(config, samples, options.folds)
-    recipes = {name: recipe(config, name) for name in (FULL, *config.ingredients)}
     tested = {fold: pictures_of(config, samples, fold, options) for fold in folds}
     folder = output or config.outputs / "bench" / f"ablation-{config.name}"
     found = Ablation(
@@ -129,23 +119,25 @@ def bench_ablation(
         size=config.data.size,
         shown=config.balance.epoch_size,
         epochs=(config.head.epochs, config.train.epochs),
-        tested={figure: _count([one for part in tested.values() for one in part[figure]]) for figure in FIGURES},
-        machine=f"{platform.machine()}, {os.cpu_count()} cores",
-        rows=(),
-        waiting=tuple(recipes),
+        tested={figure: tally([one for part in tested.values() for one in part[figure]]) for figure in FIGURES},
+        machine=machine(),
+        waiting=(FULL, *config.ingredients),
     )
     full: dict[str, Judged] = {}
-    for name, changed in recipes.items():
+
+    def row_of(name: str) -> Row:
+        changed = recipe(config, name)
         runs = [trained_run(fold_config(changed, fold, validate=False), callbacks) for fold in folds]
         judged = _judged(runs, list(tested.values()), config, options)
-        full = full or judged
-        row = _row(name, config, runs, judged, full, options.settings.resampling)
-        found = replace(found, rows=(*found.rows, row), waiting=found.waiting[1:])
-        try:
-            write(found, folder)  # each time, so that an interruption leaves a table
-        except OSError as error:
-            raise DataError(f"cannot write the table to {folder}: {error.strerror or error}") from error
-    return found, folder
+        if name == FULL:
+            full.update(judged)
+        return _row(name, config, runs, judged, full, options.settings.resampling)
+
+    def save(table: Ablation) -> None:
+        with writing("table", folder):
+            write(table, folder)
+
+    return fill(found, row_of, save, needed=FULL), folder
 
 
 def chosen_folds(config: TrainConfig, samples: Sequence[Sample], names: Sequence[str]) -> Families:
@@ -270,20 +262,18 @@ def _row(
     )
 
 
-def _count(samples: Sequence[Sample]) -> tuple[int, int]:
-    fakes = sum(int(sample.label) for sample in samples)
-    return len(samples) - fakes, fakes
-
-
 def command_line(config_file: Path, output: Path | None, options: AblationOptions) -> str:
     """The command that does the same again."""
-    words = ["deepfake", "bench", "ablation", str(config_file)]
-    words += [word for name in options.folds for word in ("--fold", name)]
-    words += [word for source in options.foreign for word in ("--foreign", str(source))]
-    words += [] if options.pictures is None else ["--pictures", str(options.pictures)]
-    words += [] if options.changed_pictures is None else ["--changed-pictures", str(options.changed_pictures)]
-    words += [word for change in options.overrides for word in ("--set", change)]
-    resampling = options.settings.resampling
-    words += ["--bootstrap", str(resampling.resamples), "--seed", str(resampling.seed)]
-    words += ["--output", str(output)] if output else []
-    return shlex.join(words)
+    return repeat.command_line(
+        ["bench", "ablation", str(config_file)],
+        {
+            "--fold": options.folds,
+            "--foreign": options.foreign,
+            "--pictures": options.pictures,
+            "--changed-pictures": options.changed_pictures,
+            "--set": options.overrides,
+            "--bootstrap": options.settings.resampling.resamples,
+            "--seed": options.settings.resampling.seed,
+            "--output": output,
+        },
+    )

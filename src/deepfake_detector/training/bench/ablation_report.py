@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfake_detector._version import __version__
 from deepfake_detector.training.bench.ablation import FIGURES, FOREIGN, TRIED, Ablation, Row
-from deepfake_detector.training.bench.page import write_page
+from deepfake_detector.training.bench.page import write_report
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.evaluation_plots import Plot
 from deepfake_detector.training.intervals import Estimate
@@ -20,25 +19,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ABLATION_SCHEMA = 1
-REPORT_NAME = "report.html"
 TITLES = {"known": "known sources", "foreign": "foreign sources", "changed": "changed foreign sources"}
 
 
 def write(found: Ablation, folder: Path) -> None:
     """Write numbers, the plot and the page into a folder, which is made. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_as_json(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "ablation.json").write_text(text, encoding="utf-8")
+    plots = draw(found, folder / "plots")
+    write_report(folder, "ablation", _as_json(found), found=found, titles=TITLES, changes=TRIED, plots=plots)
     _write_csv(found, folder / "ablation.csv")
-    write_page(
-        folder / REPORT_NAME,
-        "ablation.html.j2",
-        found=found,
-        summary=summary(found),
-        titles=TITLES,
-        changes=TRIED,
-        plots=draw(found, folder / "plots"),
-    )
 
 
 def summary(found: Ablation) -> list[str]:
@@ -61,9 +49,7 @@ def summary(found: Ablation) -> list[str]:
         f"The budget of one training: {found.size} px, {found.epochs[0]} epochs of the head and {found.epochs[1]} of "
         f"fine-tuning on {shown}. The intervals know the chance of the pictures, and not that of the training."
     )
-    if found.waiting:
-        sentences.append(f"Not trained yet: {', '.join(found.waiting)}.")
-    return sentences
+    return sentences + found.unfinished
 
 
 def _listed(rows: list[Row], figure: str) -> str:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from deepfake_detector.core.errors import ConfigError, DataError, ExportError
+from deepfake_detector.core.errors import ConfigError, DataError
 from deepfake_detector.scoring.bundle import Bundle, load_bundle
+from deepfake_detector.training import repeat
 from deepfake_detector.training.bench.changes import CHANGES
+from deepfake_detector.training.bench.page import writing
 from deepfake_detector.training.bench.ranking import foreign_auc, own_auc, robust_auc
-from deepfake_detector.training.bench.runs import trained_run
+from deepfake_detector.training.bench.runs import Table, fill, machine, trained_run
 from deepfake_detector.training.bench.speed import SpeedLog, Training, milliseconds_per_face, training_speed
 from deepfake_detector.training.bench.stress import Stress, stress
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.config import TrainConfig
 from deepfake_detector.training.data.manifest import read_data, write_manifest
-from deepfake_detector.training.data.samples import Sample, Split, class_of, fingerprint, limited
+from deepfake_detector.training.data.samples import Sample, Split, class_of, fingerprint, limited, tally
 from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.intervals import Estimate
 from deepfake_detector.training.predict import predict
@@ -76,23 +75,15 @@ class Row:
         return self.weights == RANDOM
 
 
-@dataclass(frozen=True, slots=True)
-class Backbones:
-    """The table with all that is needed to repeat it; counts are (real, fake), ``waiting`` are still to be trained."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbones(Table):
+    """The table of backbones; counts are (real, fake)."""
 
-    name: str
-    data: str
-    fingerprint: str
-    command: str
-    settings: Settings
     trained_on: tuple[int, int]
     tested_on: tuple[int, int]
     foreign: dict[str, tuple[int, int]]
     changed: tuple[int, int]
-    epochs: tuple[int, int]
-    machine: str
-    rows: tuple[Row, ...]
-    waiting: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
 
 
 def bench_backbones(
@@ -104,8 +95,8 @@ def bench_backbones(
 ) -> tuple[Backbones, Path]:
     """Train what is not trained yet, measure, and write to a folder (by default under ``outputs/bench``).
 
-    Each is a run folder ``<name>-<candidate>``; a finished one is kept, an interrupted one goes on.
-    Raises ConfigError, DataError, WeightsError or ExportError.
+    Each is a run folder ``<name>-<candidate>``; a finished one is kept, an interrupted one goes on, and what
+    cannot be exported is left out. Raises ConfigError, DataError, WeightsError, or ExportError if nothing remains.
     """
     from deepfake_detector.training.bench.backbones_report import write
 
@@ -128,31 +119,23 @@ def bench_backbones(
         fingerprint=fingerprint(samples),
         command=command_line(config_file, output, options),
         settings=options.settings,
-        trained_on=_count(trained_on),
-        tested_on=_count(parts.own),
+        trained_on=tally(trained_on),
+        tested_on=tally(parts.own),
         foreign={
-            name: _count([one for one in parts.foreign if one.set == name])
+            name: tally([one for one in parts.foreign if one.set == name])
             for name in sorted({one.set for one in parts.foreign})
         },
-        changed=_count(parts.changed(options)),
+        changed=tally(parts.changed(options)),
         epochs=(config.head.epochs, config.train.epochs),
-        machine=f"{platform.machine()}, {os.cpu_count()} cores",
-        rows=(),
+        machine=machine(),
         waiting=tuple(chosen),
     )
-    for name in chosen:
-        try:
-            row = _row(name, candidate_config(budget, name), parts, options, callbacks)
-        except ExportError as error:  # the others are compared all the same
-            logger.warning("%s is left out: %s", name, error)
-            continue
-        waiting = tuple(other for other in found.waiting if other != name)
-        found = replace(found, rows=(*found.rows, row), waiting=waiting)
-        try:
-            write(found, folder)  # each time, so that an interruption leaves a table
-        except OSError as error:
-            raise DataError(f"cannot write the table to {folder}: {error.strerror or error}") from error
-    return found, folder
+
+    def save(table: Backbones) -> None:
+        with writing("table", folder):
+            write(table, folder)
+
+    return fill(found, lambda name: _row(name, budget, parts, options, callbacks), save), folder
 
 
 def chosen_candidates(config: TrainConfig, only: Sequence[str]) -> list[str]:
@@ -221,7 +204,8 @@ class _Parts:
 def _row(
     name: str, config: TrainConfig, parts: _Parts, options: BackbonesOptions, callbacks: Sequence[Callback]
 ) -> Row:
-    """Train one candidate, unless it is trained, and measure it."""
+    """Train one candidate of the experiment, unless it is trained, and measure it."""
+    config = candidate_config(config, name)
     run = RunFolder(config.outputs / config.name)
     logger.info("%s: %s from %s", name, config.model.backbone, config.model.weights)
     trained_run(config, [*callbacks, SpeedLog(run.logs)])
@@ -261,19 +245,17 @@ def parameters(run: RunFolder) -> int:
     return int(sum(np.prod(weight.shape) for weight in network_of(run.path).weights))
 
 
-def _count(samples: Sequence[Sample]) -> tuple[int, int]:
-    fakes = sum(int(sample.label) for sample in samples)
-    return len(samples) - fakes, fakes
-
-
 def command_line(config_file: Path, output: Path | None, options: BackbonesOptions) -> str:
     """The command that does the same again."""
-    words = ["deepfake", "bench", "backbones", str(config_file)]
-    words += [] if options.pictures is None else ["--pictures", str(options.pictures)]
-    words += [] if options.robust_pictures is None else ["--robust-pictures", str(options.robust_pictures)]
-    words += [word for name in options.only for word in ("--only", name)]
-    words += [word for change in options.overrides for word in ("--set", change)]
-    resampling = options.settings.resampling
-    words += ["--bootstrap", str(resampling.resamples), "--seed", str(resampling.seed)]
-    words += ["--output", str(output)] if output else []
-    return shlex.join(words)
+    return repeat.command_line(
+        ["bench", "backbones", str(config_file)],
+        {
+            "--pictures": options.pictures,
+            "--robust-pictures": options.robust_pictures,
+            "--only": options.only,
+            "--set": options.overrides,
+            "--bootstrap": options.settings.resampling.resamples,
+            "--seed": options.settings.resampling.seed,
+            "--output": output,
+        },
+    )

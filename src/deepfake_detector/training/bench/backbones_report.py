@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepfake_detector._version import __version__
 from deepfake_detector.training.bench.backbones import ROBUST_CHANGES, Backbones, Row
-from deepfake_detector.training.bench.page import write_page
+from deepfake_detector.training.bench.page import write_report
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.evaluation_plots import Plot
 from deepfake_detector.training.intervals import Estimate
@@ -21,24 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BACKBONES_SCHEMA = 1
-REPORT_NAME = "report.html"
 FIGURES = ("own", "foreign", "robust")
 
 
 def write(found: Backbones, folder: Path) -> None:
     """Write numbers, plots and the page into a folder, which is made. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_as_json(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "backbones.json").write_text(text, encoding="utf-8")
+    plots = draw(found, folder / "plots")
+    write_report(folder, "backbones", _as_json(found), found=found, changes=ROBUST_CHANGES, plots=plots)
     _write_csv(found.rows, folder / "backbones.csv")
-    write_page(
-        folder / REPORT_NAME,
-        "backbones.html.j2",
-        found=found,
-        summary=summary(found),
-        changes=ROBUST_CHANGES,
-        plots=draw(found, folder / "plots"),
-    )
 
 
 def summary(found: Backbones) -> list[str]:
@@ -64,9 +53,7 @@ def summary(found: Backbones) -> list[str]:
         f"The budget: {sum(found.trained_on)} training pictures, {found.epochs[0]} epochs of the head and "
         f"{found.epochs[1]} of fine-tuning, one run each. Another seed may change places that lie close together."
     )
-    if found.waiting:
-        sentences.append(f"Not trained yet: {', '.join(found.waiting)}.")
-    return sentences
+    return sentences + found.unfinished
 
 
 def _overlap(a: Estimate, b: Estimate) -> bool:

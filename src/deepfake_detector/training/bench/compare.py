@@ -11,6 +11,7 @@ import numpy as np
 
 from deepfake_detector.core.errors import DataError
 from deepfake_detector.core.types import CropRule
+from deepfake_detector.training.bench.page import writing
 from deepfake_detector.training.bench.paired import Comparison, compare_aucs, holm
 from deepfake_detector.training.bench.scores import DetectorScores, open_detector, scores_of
 from deepfake_detector.training.config import TrainConfig
@@ -117,10 +118,8 @@ def bench_compare(
         matches=compare(samples, scored, kinds, settings),
     )
     folder = output or OUTPUTS / "bench" / f"compare-{found.split}"
-    try:
+    with writing("comparison", folder):
         write(found, folder)
-    except OSError as error:
-        raise DataError(f"cannot write the comparison to {folder}: {error.strerror or error}") from error
     progress("comparing", 1, 1)
     return found, folder
 

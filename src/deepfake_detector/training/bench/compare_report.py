@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +13,7 @@ import numpy as np
 
 from deepfake_detector._version import __version__
 from deepfake_detector.training.bench.compare import ALPHA, Compared, ComparedPart, Match
-from deepfake_detector.training.bench.page import write_page
+from deepfake_detector.training.bench.page import write_report
 from deepfake_detector.training.bench.scores import DetectorScores
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.evaluation_plots import Plot
@@ -22,24 +21,13 @@ from deepfake_detector.training.plot_style import FAKE, GREY, REAL, look, new_fi
 from deepfake_detector.training.plots import SetRow, explain_marks, forest
 
 COMPARISON_SCHEMA = 1
-REPORT_NAME = "report.html"
 
 
 def write(found: Compared, folder: Path) -> None:
     """Write numbers, plots and the page into a folder, which is made. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = _as_json(found)
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "comparison.json").write_text(text, encoding="utf-8")
+    plots = [plot for match in found.matches if (plot := _draw(found, match, folder / "plots"))]
+    write_report(folder, "comparison", _as_json(found), found=found, plots=plots, p=said_p)
     _write_csv(found, folder / "comparison.csv")
-    write_page(
-        folder / REPORT_NAME,
-        "compare.html.j2",
-        found=found,
-        summary=summary(found),
-        plots=[plot for match in found.matches if (plot := _draw(found, match, folder / "plots"))],
-        p=said_p,
-    )
 
 
 def summary(found: Compared) -> list[str]:

@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepfake_detector.core.errors import DataError
 from deepfake_detector.scoring.card import Card
+from deepfake_detector.training.bench.page import writing
 from deepfake_detector.training.bench.reactions import StressedPart, react
 from deepfake_detector.training.bench.stress import Stress, Stressed, stress
 from deepfake_detector.training.data.samples import fingerprint, limited
@@ -86,10 +86,8 @@ def bench_robustness(
         stressed=stressed,
         parts=react(stressed, bounds(card.calibration, settings.point).fake_from, settings),
     )
-    try:
+    with writing("results", folder):
         write(found, folder)
-    except OSError as error:
-        raise DataError(f"cannot write the results to {folder}: {error.strerror or error}") from error
     progress("measuring", 1, 1)
     return found, folder
 

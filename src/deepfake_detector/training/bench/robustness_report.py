@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from deepfake_detector._version import __version__
-from deepfake_detector.training.bench.page import bare, write_page
+from deepfake_detector.training.bench.page import bare, write_report
 from deepfake_detector.training.bench.reactions import CLEAN, Reaction, StressedPart, worst
 from deepfake_detector.training.bench.robustness import Robustness
 from deepfake_detector.training.bench.robustness_plots import draw
@@ -22,28 +21,25 @@ from deepfake_detector.training.evaluation_report import percent, said_rate
 from deepfake_detector.training.intervals import Estimate
 
 ROBUSTNESS_SCHEMA = 1
-REPORT_NAME = "report.html"
 
 
 def write(found: Robustness, folder: Path) -> None:
     """Write numbers, plots and the page into a folder, which is made. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(found, folder / "robustness.json")
-    _write_csv(found.parts, folder / "robustness.csv")
-    _write_answers(found, folder / "answers.csv")
-    plots = draw(found.parts, POINT_NAMES[found.settings.point], folder / "plots")
-    write_page(
-        folder / REPORT_NAME,
-        "robustness.html.j2",
+    point = POINT_NAMES[found.settings.point]
+    write_report(
+        folder,
+        "robustness",
+        _as_json(found),
         found=found,
-        summary=summary(found),
-        point=POINT_NAMES[found.settings.point],
+        point=point,
         total=found.parts[0],
         sets=found.parts[1:],
         worst={part.name: worst(part) for part in found.parts},
         skipped=skipped_reasons(found.stressed.skipped),
-        plots=plots,
+        plots=draw(found.parts, point, folder / "plots"),
     )
+    _write_csv(found.parts, folder / "robustness.csv")
+    _write_answers(found, folder / "answers.csv")
 
 
 def summary(found: Robustness) -> list[str]:
@@ -103,9 +99,9 @@ def _alarms(total: StressedPart) -> list[str]:
     ]
 
 
-def _write_json(found: Robustness, file: Path) -> None:
+def _as_json(found: Robustness) -> dict[str, Any]:
     card = found.card
-    content: dict[str, Any] = {
+    return {
         "schema_version": ROBUSTNESS_SCHEMA,
         "deepfake_detector": __version__,
         "command": found.command,
@@ -122,7 +118,6 @@ def _write_json(found: Robustness, file: Path) -> None:
         "worst": worst(found.parts[0]).name,
         "parts": [asdict(part) for part in found.parts],
     }
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _write_csv(parts: Sequence[StressedPart], file: Path) -> None:

@@ -1,17 +1,79 @@
-"""Runs that a bench trains by itself: a finished one is kept, an interrupted one goes on."""
+"""Benches that train: a finished run is kept, an interrupted one goes on, and so does the table of them all."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from deepfake_detector.core.errors import ConfigError
+from deepfake_detector.core.errors import ConfigError, ExportError
 from deepfake_detector.scoring.bundle import CARD_FILE
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.config import TrainConfig
+from deepfake_detector.training.evaluation import Settings
 from deepfake_detector.training.run import RunFolder, create_run
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One row for each network or recipe, with what is needed to repeat it.
+
+    ``epochs`` are of the head and of fine-tuning; ``waiting`` are the rows that are still to be trained.
+    """
+
+    name: str
+    data: str
+    fingerprint: str
+    command: str
+    settings: Settings
+    epochs: tuple[int, int]
+    machine: str
+    rows: tuple[Any, ...] = ()
+    waiting: tuple[str, ...]
+
+    @property
+    def unfinished(self) -> list[str]:
+        """A sentence on what is not in the table; none if all is."""
+        return [f"Not trained yet: {', '.join(self.waiting)}."] if self.waiting else []
+
+
+AnyTable = TypeVar("AnyTable", bound=Table)
+
+
+def fill(
+    table: AnyTable, row_of: Callable[[str], Any], save: Callable[[AnyTable], None], *, needed: str | None = None
+) -> AnyTable:
+    """Make one waiting row after the other, and save the table each time, so that an interruption leaves one.
+
+    What cannot be exported is left out. Raises ExportError if nothing else remains, or if it is the ``needed`` one, and
+    what ``row_of`` and ``save`` raise.
+    """
+    failure: ExportError | None = None
+    for name in table.waiting:
+        try:
+            row = row_of(name)
+        except ExportError as error:  # the others are compared all the same
+            if name == needed:
+                raise
+            logger.warning("%s is left out: %s", name, error)
+            failure = error
+            continue
+        waiting = tuple(other for other in table.waiting if other != name)
+        table = replace(table, rows=(*table.rows, row), waiting=waiting)
+        save(table)
+    if failure and not table.rows:
+        raise failure
+    return table
+
+
+def machine() -> str:
+    """What this machine is, for a table."""
+    return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
 def trained_run(config: TrainConfig, callbacks: Sequence[Callback] = ()) -> RunFolder:

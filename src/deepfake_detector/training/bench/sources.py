@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,9 @@ import numpy as np
 
 from deepfake_detector.core.errors import ConfigError, DataError
 from deepfake_detector.scoring.bundle import Bundle, load_bundle
+from deepfake_detector.training import repeat
 from deepfake_detector.training.bench.aucs import auc_estimate
+from deepfake_detector.training.bench.page import writing
 from deepfake_detector.training.bench.runs import trained_run
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.config import TrainConfig
@@ -139,10 +140,8 @@ def bench_sources(
         untrained=untrained_sets(config, samples),
     )
     folder = output or config.outputs / "bench" / f"sources-{config.name}"
-    try:
+    with writing("matrix", folder):
         write(found, folder)
-    except OSError as error:
-        raise DataError(f"cannot write the matrix to {folder}: {error.strerror or error}") from error
     return found, folder
 
 
@@ -263,12 +262,16 @@ def _reals_for(here: np.ndarray, relatives: np.ndarray, real: np.ndarray) -> tup
 def command_line(config_file: Path, config: TrainConfig, output: Path | None, options: SourcesOptions) -> str:
     """The command that does the same again."""
     settings = options.settings
-    words = ["deepfake", "bench", "sources", str(config_file)]
-    for family, sets in config.families.items():
-        words += ["--family", f"{family}={','.join(sets)}"]
-    words += [word for change in options.overrides for word in ("--set", change)]
-    words += ["--split", str(options.split or "all"), "--operating-point", settings.point.value]
-    words += ["--bootstrap", str(settings.resampling.resamples), "--seed", str(settings.resampling.seed)]
-    words += ["--validate-left-out"] if options.validate_left_out else []
-    words += ["--output", str(output)] if output else []
-    return shlex.join(words)
+    return repeat.command_line(
+        ["bench", "sources", str(config_file)],
+        {
+            "--family": tuple(f"{family}={','.join(sets)}" for family, sets in config.families.items()),
+            "--set": options.overrides,
+            "--split": options.split or "all",
+            "--operating-point": settings.point,
+            "--bootstrap": settings.resampling.resamples,
+            "--seed": settings.resampling.seed,
+            "--validate-left-out": options.validate_left_out,
+            "--output": output,
+        },
+    )

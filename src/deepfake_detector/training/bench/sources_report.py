@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepfake_detector._version import __version__
-from deepfake_detector.training.bench.page import write_page
+from deepfake_detector.training.bench.page import write_report
 from deepfake_detector.training.bench.sources import Cell, Sources
 from deepfake_detector.training.curve_plots import said
 from deepfake_detector.training.evaluation_files import write_predictions
@@ -24,25 +23,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOURCES_SCHEMA = 1
-REPORT_NAME = "report.html"
 
 
 def write(found: Sources, folder: Path) -> None:
     """Write numbers, plots and the page into a folder, which is made. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_as_json(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "sources.json").write_text(text, encoding="utf-8")
+    point, plots = POINT_NAMES[found.settings.point], draw(found, folder / "plots")
+    write_report(folder, "sources", _as_json(found), found=found, point=point, plots=plots)
     _write_csv(found.cells, folder / "sources.csv")
     for family, predictions in found.predictions.items():
         write_predictions(predictions, folder / f"predictions-without-{family}.csv")
-    write_page(
-        folder / REPORT_NAME,
-        "sources.html.j2",
-        found=found,
-        summary=summary(found),
-        point=POINT_NAMES[found.settings.point],
-        plots=draw(found, folder / "plots"),
-    )
 
 
 def mean_auc(cells: Sequence[Cell]) -> float | None:

@@ -136,6 +136,12 @@ def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> tuple[Sa
     return tuple(samples[index] for index in sorted(chosen))
 
 
+def tally(samples: Sequence[Sample]) -> tuple[int, int]:
+    """How many are real, and how many fake."""
+    fakes = sum(int(sample.label) for sample in samples)
+    return len(samples) - fakes, fakes
+
+
 def count(samples: Iterable[Sample]) -> tuple[SetCount, ...]:
     """Class counts for each set and split, ordered by name and split."""
     cells = Counter((sample.set, sample.split, sample.label) for sample in samples)

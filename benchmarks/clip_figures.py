@@ -15,11 +15,13 @@ from deepfake_detector.training.bench.aucs import WeightedAuc, auc_estimate
 from deepfake_detector.training.bench.paired import compare_aucs
 from deepfake_detector.training.intervals import Resampling, rate
 from deepfake_detector.verdict.decide import Policy, bounds_for
-from deepfake_detector.verdict.pool import POOLINGS, pooled
+from deepfake_detector.verdict.pool import POOLINGS, heard, pooled
 
 Floats = NDArray[np.float64]
 DEFAULT_POOLING = AnalysisSettings().pooling
 POOLED = "pooled logit"
+QUANTILES = (0.1, 0.5, 0.9)
+"""Of the frames, for each voice: what the learned pooling looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,22 @@ class Person:
     voices: list[list[float]]
     signals: dict[str, float]
 
-    def pooled(self, way: str) -> float:
-        """The logit of the person."""
+    @property
+    def heard(self) -> Floats:
+        """What each voice says of each frame (n, V); the one column is the frame's logit where there are no voices."""
+        return heard(np.array(self.logits), np.array(self.voices) if all(self.voices) else None)
+
+    def pooled(self, way: str, voice: int | None = None) -> float:
+        """The logit of the person, by all voices or by one of them alone."""
+        if voice is not None:
+            return pooled(way, self.heard[:, voice], np.array(self.weights))
         voices = np.array(self.voices) if all(self.voices) else None
         return pooled(way, np.array(self.logits), np.array(self.weights), voices)
+
+    def order_statistics(self) -> Floats:
+        """The quantiles of each voice over the frames that can be judged (V · 3,); over all, if none can."""
+        judged = np.array(self.weights) > 0.0
+        return np.quantile(self.heard[judged if judged.any() else slice(None)], QUANTILES, axis=0).ravel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +63,15 @@ class Clip:
     verdict: str
     persons: tuple[Person, ...]
 
-    def suspect(self, way: str) -> Person | None:
+    def suspect(self, way: str, voice: int | None = None) -> Person | None:
         """The most suspicious person who counts; None if nobody was found."""
         counted = [person for person in self.persons if person.considered] or list(self.persons)
-        return max(counted, key=lambda person: person.pooled(way), default=None)
+        return max(counted, key=lambda person: person.pooled(way, voice), default=None)
 
-    def score(self, way: str) -> float:
-        """The logit of the clip; NaN if nobody was found."""
-        suspect = self.suspect(way)
-        return float("nan") if suspect is None else suspect.pooled(way)
+    def score(self, way: str, voice: int | None = None) -> float:
+        """The logit of the clip, by all voices or by one of them alone; NaN if nobody was found."""
+        suspect = self.suspect(way, voice)
+        return float("nan") if suspect is None else suspect.pooled(way, voice)
 
     def signal(self, name: str) -> float:
         """The mean of something measured over time; NaN where it was not measured."""
@@ -103,14 +117,15 @@ class Set:
         found = compare_aucs(self.labels[known], (first[known], second[known]), places, self.resampling)
         return asdict(found.gain)
 
-    def frames(self) -> dict[str, Any]:
-        """The AUC of single frames that can be judged; whole clips are drawn again."""
+    def frames(self, voice: int | None = None) -> dict[str, Any]:
+        """The AUC of single frames that can be judged, by all voices or by one alone; whole clips are drawn again."""
         labels, logits, groups = [], [], []
         for number, clip in enumerate(self.clips):
             suspect = clip.suspect(DEFAULT_POOLING)
             if suspect is None:
                 continue
-            usable = [logit for logit, weight in zip(suspect.logits, suspect.weights, strict=True) if weight > 0.0]
+            said = suspect.logits if voice is None else suspect.heard[:, voice].tolist()
+            usable = [logit for logit, weight in zip(said, suspect.weights, strict=True) if weight > 0.0]
             labels += [int(clip.fake)] * len(usable)
             logits += usable
             groups += [number] * len(usable)
@@ -155,6 +170,8 @@ def _condition(clips: Set, detector: Detector) -> dict[str, Any]:
         "verdicts": _verdicts(clips),
         "frames": clips.frames(),
         "pooling": {way: _pooling(clips, way, default, detector) for way in POOLINGS},
+        "learned_pooling": _learned_pooling(clips, default),
+        "voices": _voices(clips, default, detector),
         "over_time": {name: clips.measured(values) for name, values in signals.items()},
         "combined": {
             name: clips.measured(scores) | {"gain": clips.gain(default, scores)}
@@ -163,19 +180,49 @@ def _condition(clips: Set, detector: Detector) -> dict[str, Any]:
     }
 
 
+def _learned_pooling(clips: Set, default: Floats) -> dict[str, Any]:
+    """A logistic regression on order statistics of the most suspicious person's frames."""
+    suspects = [clip.suspect(DEFAULT_POOLING) for clip in clips.clips]
+    known = [suspect.order_statistics() for suspect in suspects if suspect is not None]
+    table = np.full((len(suspects), len(known[0]) if known else 0), np.nan)
+    table[[suspect is not None for suspect in suspects]] = known
+    scores = clips.held_out(table)
+    fits = {int((clips.groups != group).sum()) for group in clips.groups}
+    return {
+        "quantiles": QUANTILES,
+        "fitted_on": min(fits),
+        **clips.measured(scores),
+        "gain": clips.gain(default, scores),
+    }
+
+
+def _voices(clips: Set, default: Floats, detector: Detector) -> dict[str, Any]:
+    """Each voice by itself; none where the network has one logit only."""
+    found = {}
+    for voice, kind in enumerate(detector.bundle.card.voice_kinds):
+        scores = np.array([clip.score(DEFAULT_POOLING, voice) for clip in clips.clips])
+        found[kind.value] = {"frames": clips.frames(voice), **_answers(clips, scores, default, detector, chances=1)}
+    return found
+
+
 def _pooling(clips: Set, way: str, default: Floats, detector: Detector) -> dict[str, Any]:
     scores = np.array([clip.score(way) for clip in clips.clips])
+    chances = POOLINGS[way].chances
+    return {"words": POOLINGS[way].words, **_answers(clips, scores, default, detector, chances)}
+
+
+def _answers(clips: Set, scores: Floats, default: Floats, detector: Detector, chances: int) -> dict[str, Any]:
+    """How well scores tell the clips apart, and what they call fake at the threshold for so many chances."""
     calibration, settings = detector.bundle.card.calibration, detector.settings
     policy = Policy(
         fpr=settings.fpr,
         threshold_at=lambda fpr: threshold_logit(calibration, fpr),
         band_below=calibration.band_below,
-        chances=POOLINGS[way].chances,
+        chances=chances,
     )
     threshold = bounds_for(1, policy).fake_from
     called = scores >= threshold
     return {
-        "words": POOLINGS[way].words,
         **clips.measured(scores),
         "gain": clips.gain(default, scores),
         "threshold": threshold,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deepfake_detector.core.settings import AnalysisSettings
 from deepfake_detector.core.types import Quality, QualityIssue
-from deepfake_detector.verdict.pool import POOLINGS, frame_weight, pooled
+from deepfake_detector.verdict.pool import POOLINGS, frame_weight, heard, pooled
 
 FRAMES = st.lists(st.tuples(st.floats(-8, 8), st.floats(0, 1)), min_size=1, max_size=20)
 
@@ -71,6 +71,15 @@ def test_voices_share_out_the_calibrated_odds_and_one_voice_changes_nothing():
     assert pooled("mean", calibrated, np.ones(2), voices) == pytest.approx(expected)
     one = np.array([[3.0], [-2.0]])
     assert pooled("top", calibrated, np.ones(2), one) == pytest.approx(pooled("top", calibrated, np.ones(2)))
+
+
+@given(FRAMES)
+def test_what_the_voices_of_a_frame_say_adds_up_to_its_calibrated_odds(frames):
+    logits, other = np.array(frames).T
+    said = heard(logits, np.column_stack([3.0 * logits, other]))
+    assert np.logaddexp.reduce(said, axis=1) == pytest.approx(logits)
+    assert said[:, 0] - said[:, 1] == pytest.approx(3.0 * logits - other)
+    assert heard(logits, None)[:, 0].tolist() == logits.tolist()
 
 
 def test_no_frame_is_an_error():

@@ -84,11 +84,15 @@ def pooled(name: str, logits: Floats, weights: Floats, voices: Floats | None = N
         raise ValueError("there is no frame to pool")
     weights = weights if weights.any() else np.ones(len(logits))
     counted = weights > 0.0
-    parts = np.zeros((len(logits), 1)) if voices is None else voices
-    shares = parts - np.logaddexp.reduce(parts, axis=1, keepdims=True)
     pool, counting = POOLINGS[name].pool, weights[counted] / weights.sum()
-    each = [pool(logits[counted] + share, counting) for share in shares[counted].T]
+    each = [pool(voice, counting) for voice in heard(logits, voices)[counted].T]
     return float(np.logaddexp.reduce(each))
+
+
+def heard(logits: Floats, voices: Floats | None) -> Floats:
+    """What each voice says of each frame (n, V) after calibration: the log-sum-exp is the logit of the frame (n,)."""
+    parts = np.zeros((len(logits), 1)) if voices is None else voices
+    return logits[:, None] + (parts - np.logaddexp.reduce(parts, axis=1, keepdims=True))
 
 
 def _mean(logits: Floats, weights: Floats) -> float:
@@ -142,5 +146,5 @@ POOLINGS: Mapping[str, Pooling] = MappingProxyType(
         "soft_maximum": Pooling(_soft_maximum, chances=2, words="a mean in which suspicious frames count more"),
     }
 )
-"""Top-k and the mean are common; "confident" is that of the winner of the DFDC (Seferbekov 2020), in shares; the soft
-maximum is the small learned pooling, of one parameter. ``docs/results.md`` has what each is worth on whole clips."""
+"""Top-k and the mean are common; "confident" is that of the winner of the DFDC (Seferbekov 2020), in shares.
+``docs/results.md`` has what each is worth on whole clips, beside one that is learned."""

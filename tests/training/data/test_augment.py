@@ -1,5 +1,6 @@
 """Augmentation: what each change does, how often, and that a seed says it all."""
 
+import sys
 from collections import Counter
 
 import cv2
@@ -7,15 +8,26 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from deepfake_detector.core.errors import MissingExtraError
 from deepfake_detector.core.types import Box, Landmarks
 from deepfake_detector.faces.align import Jitter
 from deepfake_detector.training.data import degrade
 from deepfake_detector.training.data.augment import Augmenter, make_augmenter, stream
-from deepfake_detector.training.data.augment_config import AugmentConfig, Blur, Codec, Color, Noise, Resize, Sometimes
+from deepfake_detector.training.data.augment_config import (
+    AugmentConfig,
+    Blur,
+    Codec,
+    Color,
+    Noise,
+    Resize,
+    Sometimes,
+    Video,
+)
 
 OPS = {
     "jpeg": degrade.jpeg((40, 95)),
     "webp": degrade.webp((40, 95)),
+    "video": degrade.video((20, 36)),
     "resize": degrade.resize((0.4, 1.3)),
     "blur": degrade.blur((0.3, 2.0)),
     "motion": degrade.motion((3.0, 9.0)),
@@ -55,6 +67,21 @@ def test_a_lower_quality_loses_more(name, draw):
         for quality in (95, 60, 20)
     ]
     assert losses[0] < losses[1] < losses[2]
+
+
+def test_a_larger_rate_factor_loses_more(draw):
+    image = draw(2)
+    losses = [
+        np.abs(degrade.video((crf, crf))(image, np.random.default_rng(0)).astype(int) - image).mean()
+        for crf in (15, 28, 42)
+    ]
+    assert losses[0] < losses[1] < losses[2]
+
+
+def test_frames_of_clips_need_pyav(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(MissingExtraError, match=r"augment\.video.*\[video\]"):
+        make_augmenter(AugmentConfig(video=Video(p=0.1)))
 
 
 def test_jpeg_keeps_the_colours_where_they_are():

@@ -55,6 +55,7 @@ def make_augmenter(config: AugmentConfig) -> Augmenter:
     factories: tuple[tuple[float, Callable[[], Op]], ...] = (
         (config.jpeg.p, lambda: degrade.jpeg(config.jpeg.quality)),
         (config.webp.p, lambda: degrade.webp(config.webp.quality)),
+        (config.video.p, lambda: degrade.video(config.video.crf)),
         (config.resize.p, lambda: degrade.resize(config.resize.scale)),
         (config.blur.p, lambda: degrade.blur(config.blur.sigma)),
         (config.motion.p, lambda: degrade.motion(config.motion.length)),

@@ -15,6 +15,7 @@ def _ordered(values: tuple[float, float]) -> tuple[float, float]:
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Quality = Annotated[int, Field(ge=1, le=100)]
+Rate = Annotated[int, Field(ge=0, le=51)]
 QualityRange = Annotated[tuple[Quality, Quality], AfterValidator(_ordered)]
 Positive = Annotated[float, Field(gt=0.0)]
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_ordered)]
@@ -35,6 +36,15 @@ class Codec(_Strict):
 
     p: Probability = Field(0.3, description="how often, 0–1")
     quality: QualityRange = Field((40, 95), description="lowest and highest quality, 1–100")
+
+
+class Video(_Strict):
+    """Encode as a picture of an H.264 stream and decode again, as frames of clips have been; needs the extra video."""
+
+    p: Probability = Field(0.0, description="how often, 0–1")
+    crf: Annotated[tuple[Rate, Rate], AfterValidator(_ordered)] = Field(
+        (20, 36), description="smallest and largest constant rate factor of x264, 0–51; larger is coarser"
+    )
 
 
 class Resize(_Strict):
@@ -94,9 +104,10 @@ class AugmentConfig(_Strict):
     rotation: float = Field(8.0, ge=0.0, le=45.0, description="largest turn to either side, in degrees")
     zoom: PositiveRange = Field((0.9, 1.1), description="smallest and largest factor on the side of the crop")
     shift: float = Field(0.04, ge=0.0, le=0.5, description="largest move each way, as a share of the crop's side")
-    max_degradations: int = Field(3, ge=0, le=9, description="at most so many of the changes below on one picture")
+    max_degradations: int = Field(3, ge=0, le=10, description="at most so many of the changes below on one picture")
     jpeg: Codec = Field(Codec(), description="JPEG")
     webp: Codec = Field(Codec(p=0.05), description="WebP")
+    video: Video = Field(Video(), description="a frame of a clip (H.264)")
     resize: Resize = Field(Resize(), description="smaller or larger, and back")
     blur: Blur = Field(Blur(), description="Gaussian blur")
     motion: Motion = Field(Motion(), description="motion blur")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from deepfake_detector.core.errors import MissingExtraError
 from deepfake_detector.core.types import Box, FloatArray, ImageArray, Landmarks
 from deepfake_detector.training.data.augment_config import Color
 
@@ -54,6 +56,34 @@ def through(suffix: str, image: ImageArray, options: list[int]) -> ImageArray:
     _, encoded = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     return _uint8(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
+
+
+def video(crf: tuple[int, int]) -> Op:
+    """H.264 at a random constant rate factor, 4:2:0: what a frame has been through that was cut from a clip.
+
+    Raises MissingExtraError without PyAV.
+    """
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("augment.video", "video") from error
+
+    def run(image: ImageArray, rng: np.random.Generator) -> ImageArray:
+        height, width = image.shape[:2]
+        even = image[: height // 2 * 2, : width // 2 * 2]
+        coder = av.CodecContext.create("libx264", "w")
+        coder.height, coder.width, coder.pix_fmt, coder.time_base = *even.shape[:2], "yuv420p", Fraction(1, 25)
+        coder.options = {"crf": str(int(rng.integers(crf[0], crf[1] + 1))), "preset": "veryfast", "tune": "zerolatency"}
+        coder.thread_count = 1
+        packets = [*coder.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(even))), *coder.encode(None)]
+        decoder = av.CodecContext.create("h264", "r")
+        decoder.thread_count = 1
+        (frame,) = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+        changed = image.copy()  # the last line or column of an odd size stays
+        changed[: even.shape[0], : even.shape[1]] = frame.to_ndarray(format="rgb24")
+        return changed
+
+    return run
 
 
 def resize(scale: tuple[float, float]) -> Op:

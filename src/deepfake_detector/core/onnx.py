@@ -68,6 +68,7 @@ def open_session(data: bytes, name: str, threads: int = 0) -> onnxruntime.Infere
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # a plan for each shape of input, no faster, that holds as much memory again
     options.log_severity_level = 3
     # Several sessions live side by side; threads that spin while idle would take the cores from the one that works.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

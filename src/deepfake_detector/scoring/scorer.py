@@ -13,8 +13,8 @@ from deepfake_detector.core.types import FloatArray, Scores
 from deepfake_detector.scoring.bundle import Bundle
 from deepfake_detector.scoring.graph import CHANNELS, OUTPUT_RANKS
 
-CROPS_PER_RUN = 8
-"""Larger runs are no faster on a CPU, and their intermediate results need more memory."""
+CROPS_PER_RUN = 1
+"""Larger runs are no faster on a CPU, and their intermediate results take tens of megabytes for each crop."""
 
 
 class Scorer:

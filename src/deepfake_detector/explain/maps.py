@@ -17,7 +17,7 @@ from deepfake_detector.explain.gradient import with_fine_map
 if TYPE_CHECKING:
     import onnxruntime
 
-CROPS_PER_RUN = 16
+CROPS_PER_RUN = 1
 """As many as in a run for the score."""
 
 CELLS = 7

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 
-def share(found: dict[str, Any] | None, percent: bool = False) -> str:
+def share(found: dict[str, Any] | None, percent: bool = False, digits: int = 3) -> str:
     """An estimate or a rate with its interval."""
     if not found or found["value"] is None:
         return "–"
-    scale, form = (100, "{:.1f} %") if percent else (1, "{:.3f}")
+    scale, form = (100, "{:.1f} %") if percent else (1, f"{{:.{digits}f}}")
     value = form.format(scale * found["value"])
     if found["low"] is None or found["high"] is None:
         return value

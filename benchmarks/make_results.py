@@ -8,7 +8,8 @@ Nothing is typed by hand.
 --output`` writes; ``robustness*.json``, ``comparison*.json``, ``sources*.json``, ``backbones*.json`` and
 ``ablation*.json`` are those of ``deepfake bench``; ``faithfulness*.json`` come from ``benchmarks/faithfulness.py``,
 ``clips*.json`` from ``benchmarks/clips.py``, ``cluster*.json`` from ``benchmarks/cluster.py``, ``contract*.json`` from
-``benchmarks/backbone_contract.py``; every other file is a table of its entries.
+``benchmarks/backbone_contract.py``, ``quantisation*.json`` from ``benchmarks/quantisation.py``; every other file is a
+table of its entries.
 ``--check`` writes nothing, and fails if the pages are not what the files say.
 """
 
@@ -33,7 +34,7 @@ from bench_tables import (
 )
 from clip_tables import clips
 from concept_figures import FIGURES
-from training_tables import cluster, contract
+from training_tables import cluster, contract, quantisation
 
 from deepfake_detector import load_model
 
@@ -174,6 +175,7 @@ RENDERERS = {
     "clips": clips,
     "cluster": cluster,
     "contract": contract,
+    "quantisation": quantisation,
 }
 """How a file is shown, by how its name begins."""
 

@@ -1,10 +1,10 @@
-"""Tables of how trainings are built: the contract of the backbones, and what several workers gain."""
+"""Tables of how models come about: the contract of the backbones, what workers gain, what 8-bit integers cost."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bench_tables import table
+from bench_tables import share, table
 
 
 def contract(content: dict[str, Any]) -> str:
@@ -33,4 +33,47 @@ def cluster(content: dict[str, Any]) -> str:
         f"epochs, batches of {content['batch_size']}, on {content['machine']} with {content['cores']} cores and a load "
         f"of {content['load_before']} before it began. [What it can show](cluster.md#how-it-scales).\n\n"
         f"{table(header, rows)}"
+    )
+
+
+def quantisation(content: dict[str, Any]) -> str:
+    """An 8-bit model beside the one that it was made of."""
+    model, worst, allowed = content["model"], content["decided_by"], content["allowed"]
+    verdict = "`deepfake quantise` writes it" if worst["lost"] <= allowed else "`deepfake quantise` refuses to write it"
+    ms, mb = content["milliseconds"], content["megabytes"]
+    words = (
+        f"`{content['command']}` on {content['machine']}, with a load of {content['load_before']} before it began. Of "
+        f"{model['name']} {model['version']} (SHA-256 `{model['onnx_sha256'][:12]}…`); in integers: "
+        f"{content['made']['recipe']}. [What it is](training.md#a-second-bundle-in-8-bits).\n\n"
+        f"* **{verdict}**: on validation pictures the most that is lost is {worst['lost']:.4f} ({worst['name']}), "
+        f"{allowed:g} are allowed.\n"
+        f"* One face on one core: {ms['after']:.1f} ms in place of {ms['before']:.1f}, "
+        f"{ms['before'] / ms['after']:.2f} times as fast.\n"
+        f"* The file: {mb['after']:.1f} MB in place of {mb['before']:.1f}.\n"
+    )
+    return "\n".join([words, *(_split(name, found) for name, found in content["splits"].items())])
+
+
+def _split(name: str, found: dict[str, Any]) -> str:
+    chosen = ", by which the recipe was chosen and thresholds were carried over" if name == "val" else ""
+    header = [f"{name} split", "real", "fake", "ROC-AUC before", "in 8 bits", "gained"]
+    aucs = [
+        [part["name"], str(part["real"]), str(part["fake"])]
+        + [share(part["aucs"][key]) for key in ("first", "second")]
+        + [share(part["aucs"]["gain"], digits=4)]
+        for part in found["parts"]
+    ]
+    rows = [
+        [
+            f"{row['set']}, {row['class']}",
+            str(row["before"]["n"]),
+            *(share(row[key], True) for key in ("before", "after")),
+        ]
+        for row in found["called_fake"]
+    ]
+    return (
+        f"{found['pictures']} pictures of the {name} split{chosen}: the median calibrated logit moves by "
+        f"{found['moved']:.3f}, {100 * found['same_side']:.1f} % stay on their side of the threshold.\n\n"
+        f"{table(header, aucs)}\n"
+        f"{table([f'{name} split', 'pictures', 'called fake before (fpr5)', 'in 8 bits'], rows)}"
     )

@@ -75,11 +75,17 @@ def made(plain, planted, tmp_path_factory):
     return load_bundle(write_bundle(folder / "bundle", model, card)), found
 
 
-def test_it_answers_nearly_the_same_in_8_bits(plain, made):
+def validation(planted):
+    """The validation pictures of the planted data, (96, 64, 64, 3)."""
+    chosen = [one.path for one in read_data(planted) if one.split is Split.VAL]
+    return np.stack([cv2.imread(str(path))[..., ::-1] for path in chosen])
+
+
+def test_it_answers_nearly_the_same_in_8_bits(plain, made, planted):
     import onnx
 
     integers, found = made
-    crops = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+    crops = validation(planted)
     before, after = Scorer(plain).score(crops), Scorer(integers).score(crops)
     assert after.cam.shape == before.cam.shape
     assert after.features.shape == before.features.shape
@@ -158,7 +164,7 @@ def small_trained(trained, tmp_path_factory):
 
 def test_a_trained_network_keeps_its_outputs_and_nearly_its_answers(small_trained, planted):
     before, after = small_trained
-    crops = np.stack([cv2.imread(str(one.path))[..., ::-1] for one in read_data(planted) if one.split is Split.VAL])
+    crops = validation(planted)
     first, second = Scorer(before).score(crops), Scorer(after).score(crops)
     assert before.card.outputs == after.card.outputs
     for role in ("fake_logit", "kind_logit", "cam", "features"):

@@ -51,7 +51,8 @@ class Quantisable:
     def quantised(self, crops: NDArray[np.uint8], recipe: Recipe) -> bytes:
         """The ONNX model with ranges from these crops (N, S, S, 3), and weights by output channel, in 7 bits.
 
-        The eighth bit overflows the 16-bit sums of processors without VNNI instructions.
+        The eighth bit overflows the 16-bit sums of processors without VNNI instructions. A range is the mean of those
+        of a few crops each: that of all of them is as wide as the oddest crop makes it, and its steps as coarse.
         """
         import onnx
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -70,6 +71,7 @@ class Quantisable:
                 reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                extra_options={"CalibMovingAverage": True},
             )
             return _tidied(onnx.load(made))
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from bench_tables import share, table
 
+from deepfake_detector.training.quantise import MIN_OF_CLASS
+
 
 def contract(content: dict[str, Any]) -> str:
     """How many of the slow tests of each backbone passed."""
@@ -47,11 +49,21 @@ def quantisation(content: dict[str, Any]) -> str:
         f"{content['made']['recipe']}. [What it is](training.md#a-second-bundle-in-8-bits).\n\n"
         f"* **{verdict}**: on validation pictures the most that is lost is {worst['lost']:.4f} ({worst['name']}), "
         f"{allowed:g} are allowed.\n"
+        f"* {_on_test(content['splits']['test'], allowed)}\n"
         f"* One face on one core: {ms['after']:.1f} ms in place of {ms['before']:.1f}, "
         f"{ms['before'] / ms['after']:.2f} times as fast.\n"
         f"* The file: {mb['after']:.1f} MB in place of {mb['before']:.1f}.\n"
     )
     return "\n".join([words, *(_split(name, found) for name, found in content["splits"].items())])
+
+
+def _on_test(found: dict[str, Any], allowed: float) -> str:
+    """The part of the test split that loses most, among those with as many pictures as decide on the val split."""
+    parts = [part for part in found["parts"] if min(part["real"], part["fake"]) >= MIN_OF_CLASS]
+    worst = min(parts, key=lambda part: part["aucs"]["gain"]["value"])
+    gain = worst["aucs"]["gain"]
+    held = "holds on the test split" if -gain["value"] <= allowed else "**does not hold on the test split**"
+    return f"This {held}: there the ROC-AUC of {worst['name']} changes by {share(gain, digits=4)}."
 
 
 def _split(name: str, found: dict[str, Any]) -> str:

@@ -69,7 +69,9 @@ class Part:
         return min(self.real, self.fake) >= MIN_OF_CLASS
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.real} real, {self.fake} fake) {self.lost:+.4f} to {self.aucs.second.value:.4f}"
+        gain = self.aucs.gain
+        sure = "" if gain.low is None or gain.high is None else f" ({-gain.high:+.4f} to {-gain.low:+.4f})"
+        return f"{self.name} {self.lost:+.4f}{sure}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Measured:
 
     def __str__(self) -> str:
         return (
-            f"{self.recipe} in 8 bits; ROC-AUC lost on {self.pictures} validation pictures: "
+            f"In 8 bits: {self.recipe}; ROC-AUC lost on {self.pictures} validation pictures: "
             f"{', '.join(str(part) for part in self.parts)}; the median logit moves by {self.moved:.3f}, "
             f"{100 * self.same_side:.1f} % stay on their side of the threshold; {self.speed:.2f} times as fast on one "
             f"core ({self.milliseconds[1]:.1f} ms a face); {self.megabytes[1]:.1f} MB, before {self.megabytes[0]:.1f}"

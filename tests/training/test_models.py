@@ -7,6 +7,7 @@ from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.training.models.mobilenetv2 import build
 from deepfake_detector.training.models.network import (
     HeadSpec,
+    begin_as_identity,
     blocks,
     build_network,
     features_model,
@@ -142,3 +143,19 @@ def test_settled_statistics_wake_random_weights(images):
     assert asleep < 1e-6
     assert float(np.std(features(images))) > 0.01
     assert not any(layer.trainable for layer in network.layers if "bn" in layer.name.lower())
+
+
+def test_a_deep_network_begins_with_its_residual_branches_switched_off():
+    network = build_network("resnet50", BackboneSpec(size=32), HeadSpec())
+    begin_as_identity(network)
+    scales = {layer.name: np.asarray(layer.gamma) for layer in network.layers if hasattr(layer, "gamma")}
+    off = {name for name, scale in scales.items() if not scale.any()}
+    assert off == {name for name in scales if name.endswith("_3_bn")}
+    assert len(off) == 16
+
+
+def test_other_networks_begin_as_they_are():
+    network = build_network("mobilenetv2", SMALL, HeadSpec())
+    before = network.get_weights()
+    begin_as_identity(network)
+    assert all(np.array_equal(old, new) for old, new in zip(before, network.get_weights(), strict=True))

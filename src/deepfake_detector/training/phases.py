@@ -26,6 +26,7 @@ from deepfake_detector.training.config import BatchNorm, Schedule, Selection, Tr
 from deepfake_detector.training.features import HeadData, cached_features, forget_features
 from deepfake_detector.training.fitdata import FitData
 from deepfake_detector.training.models.network import (
+    begin_as_identity,
     freeze_all_but_heads,
     freeze_all_but_norms,
     head_model,
@@ -130,6 +131,7 @@ def train_head(training: Training, state: State) -> State:
     Leaves the best head in the network and on the disk, and the state at the beginning of phase two.
     """
     if training.config.model.weights == RANDOM:
+        begin_as_identity(training.network)
         settle_batchnorm(training.network, training.data.train.epoch_dataset(0).repeat())
     freeze_all_but_heads(training.network)
     if training.config.head.epochs:

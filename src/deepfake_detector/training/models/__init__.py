@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from deepfake_detector.core.errors import ConfigError
@@ -30,7 +30,8 @@ class Backbone:
 
     ``blocks`` is a pattern whose first group is the name of the block that a layer's name belongs to; ``from_block`` is
     where fine-tuning begins by default; ``widths`` are the least and the largest ``alpha``. ``application`` says where
-    ImageNet weights come from, if Keras has them.
+    ImageNet weights come from, if Keras has them. ``residual_norms`` matches the names of the last BatchNorm of each
+    residual branch, of networks that need it to start from nothing (``models.network.begin_as_identity``).
     """
 
     build: Build
@@ -38,6 +39,7 @@ class Backbone:
     from_block: str = ALL
     widths: tuple[float, float] = (1.0, 1.0)
     application: Application | None = None
+    residual_norms: str | None = None
 
 
 def _of(application: Application, blocks: str, from_block: str) -> Backbone:
@@ -60,7 +62,9 @@ BACKBONES: Mapping[str, Backbone] = {
         f"efficientnetv2-{size.lower()}": _of(application, _LETTERED, "block6a")
         for size, application in keras_applications.EFFICIENTNETV2.items()
     },
-    "resnet50": _of(keras_applications.RESNET50, _CONV, "conv5_block1"),
+    "resnet50": replace(
+        _of(keras_applications.RESNET50, _CONV, "conv5_block1"), residual_norms=r"conv\d_block\d+_3_bn"
+    ),
     "convnext-tiny": _of(keras_applications.CONVNEXT_TINY, r".*(stage_\d+_block_\d+)_", "stage_3_block_0"),
     "xception": _of(keras_applications.XCEPTION, r"(block\d+)_", "block13"),
     "densenet121": _of(keras_applications.DENSENET121, _CONV, "conv5_block1"),

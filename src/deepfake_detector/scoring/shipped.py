@@ -22,8 +22,8 @@ DEFAULT_MODEL: str = "mobilenetv2"
 SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
     {
         "mobilenetv2": ShippedPin(
-            onnx_sha256="ecc2e005bf13f4524b42a11254a46ba20f094dbb6000a76e7e27aa35f6920e09",
-            card_sha256="ca6898e67ff00985a1160719f53710ed25dbd70d2108ff755cdb2e52c9399cbd",
+            onnx_sha256="45c3789fdf604630edbf2e884b16f5a1284f7eb9742b64646b0046c09a1244c6",
+            card_sha256="740a765613277db91a7f91a992164c4b55a9fde74bb1b89e84439f2de6ee9c67",
         ),
     }
 )

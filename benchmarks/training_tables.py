@@ -62,8 +62,8 @@ def _on_test(found: dict[str, Any], allowed: float) -> str:
     parts = [part for part in found["parts"] if min(part["real"], part["fake"]) >= MIN_OF_CLASS]
     worst = min(parts, key=lambda part: part["aucs"]["gain"]["value"])
     gain = worst["aucs"]["gain"]
-    held = "holds on the test split" if -gain["value"] <= allowed else "**does not hold on the test split**"
-    return f"This {held}: there the ROC-AUC of {worst['name']} changes by {share(gain, digits=4)}."
+    held = "no more is lost than allowed" if -gain["value"] <= allowed else "**more is lost than allowed**"
+    return f"On the test split {held}: the ROC-AUC of {worst['name']} changes by {share(gain, digits=4)}."
 
 
 def _split(name: str, found: dict[str, Any]) -> str:

@@ -100,7 +100,10 @@ def _pareto_plot(rows: Sequence[Row], figure: str, title: str) -> Figure:
             axes.plot([row.milliseconds] * 2, [found.low, found.high], color=colour, linewidth=1.2, alpha=0.6)
         face = "white" if row.random else colour
         axes.plot(row.milliseconds, found.value, "o", markersize=8, markerfacecolor=face, markeredgecolor=colour)
-        axes.annotate(row.name, (row.milliseconds, found.value), (6, 5), textcoords="offset points", color=INK)
+        side, offset = ("right", -6) if _crowded(row, rows, figure) else ("left", 6)
+        axes.annotate(
+            row.name, (row.milliseconds, found.value), (offset, 5), textcoords="offset points", ha=side, color=INK
+        )
     front = pareto(rows, lambda row: getattr(row, figure).value)
     axes.step(
         [row.milliseconds for row in front],
@@ -117,6 +120,15 @@ def _pareto_plot(rows: Sequence[Row], figure: str, title: str) -> Figure:
     axes.set(title=title, xlabel="milliseconds for one face on one core", ylabel="ROC-AUC")
     axes.legend(loc="lower right")
     return drawing
+
+
+def _crowded(row: Row, rows: Sequence[Row], figure: str) -> bool:
+    """True if a name to the right of its point would run into the point of another."""
+    value = getattr(row, figure).value
+    return any(
+        1.0 < other.milliseconds / row.milliseconds < 1.25 and abs(getattr(other, figure).value - value) < 0.02
+        for other in rows
+    )
 
 
 def _as_json(found: Backbones) -> dict[str, Any]:

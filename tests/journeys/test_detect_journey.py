@@ -100,9 +100,13 @@ def test_an_interrupted_run_keeps_its_lines_and_its_code(folder, tiny_bundle, tm
         (many / f"{number:04}.jpg").symlink_to(folder / NAMES[0])
     done, out = tmp_path / "done.jsonl", tmp_path / "out"
     options = ["--json", "--model", tiny_bundle, "--resume", done, "--output", out]
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in the background inherits that it is ignored
     with subprocess.Popen(
         [PROGRAM, "detect", many, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
+        signal.signal(signal.SIGINT, before)
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
         printed = json.loads(first + process.stdout.read())

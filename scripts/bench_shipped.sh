@@ -17,12 +17,13 @@ bench=outputs/bench/$model
 resamples=400
 
 baseline() { # name, settings: a short training, since a baseline converges in it
-  local name=$1
+  local name=$1 config=configs/baselines/$1.yaml
   shift
+  [ -f "$config" ] || config=configs/$name.yaml
   if [ -f "outputs/$name/run.json" ] && [ ! -f "outputs/$name/bundle/card.json" ]; then
     deepfake train --resume "outputs/$name"
   elif [ ! -f "outputs/$name/bundle/card.json" ]; then
-    deepfake train "configs/baselines/$name.yaml" --set "data.source=$data" --set "data.cache=$cache" "$@"
+    deepfake train "$config" --set "data.source=$data" --set "data.cache=$cache" "$@"
   fi
 }
 
@@ -43,8 +44,9 @@ cp "$bench/robustness/robustness.json" $results/robustness.json
 # Against what is simple.
 baseline logistic-regression
 baseline mesonet --set train.epochs=6 --set balance.epoch_size=2600
-deepfake bench compare "$data" "$model" outputs/logistic-regression outputs/mesonet --crops "$cache" \
-  --bootstrap $resamples --output "$bench/comparison"
+baseline traces --set train.epochs=5 # no baseline, but as small: what 128 native pixels say
+deepfake bench compare "$data" "$model" outputs/logistic-regression outputs/mesonet outputs/traces --crops "$cache" \
+  --bootstrap 2000 --output "$bench/comparison"
 cp "$bench/comparison/comparison.json" $results/comparison-baselines.json
 
 # What to expect of sources that nobody trained on, and what each ingredient is worth there: small trainings.

@@ -39,6 +39,17 @@ def test_sets_that_chose_the_epoch_of_a_run_are_marked_without_asking(tmp_path):
         marked(Settings(used_for_selection=("aa",)), samples, None)
 
 
+def test_sets_of_foreign_sources_of_a_run_are_marked(tmp_path):
+    samples = [Sample(tmp_path / f"{name}.png", Label.REAL, set=name) for name in "ab"]
+    for name in ("clips/x.png", "clips/y.png"):
+        coloured(tmp_path / name, 90, 90, np.random.default_rng(0))
+    table = "path,label,set,split\nx.png,real,a,val\ny.png,fake,a,val\n"
+    (tmp_path / "clips" / "manifest.csv").write_text(table)
+    foreign = [str(tmp_path / "clips"), str(tmp_path / "gone")]
+    config = check_config({"data": {"source": "x", "foreign": foreign}}, "a test")
+    assert marked(Settings(), samples, config).used_for_selection == ("a",)
+
+
 def coloured(path, red, blue, noise):
     pixels = np.full((48, 48, 3), (red, 0, blue), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -184,6 +184,19 @@ def test_sets_of_one_class_fall_back_to_the_pooled_auc():
     assert found.set_auc == found.auc == 0.75
 
 
+def test_foreign_sets_count_alone():
+    labels, sets = np.array([0, 1, 0, 1, 0, 1]), ("a", "a", "b", "b", "c", "d")
+    logits = np.array([0.0, 1.0, 3.0, 2.0, 0.0, 5.0], np.float32)
+
+    def set_auc(*foreign):
+        return figures(Known(labels, np.full(6, -1), sets, frozenset(foreign)), logits).set_auc
+
+    assert set_auc() == 0.5
+    assert (set_auc("a"), set_auc("b"), set_auc("a", "b"), set_auc("b", "c")) == (1.0, 0.0, 0.5, 0.0)
+    assert set_auc("c", "d") == 1.0, "neither has both classes: judged together"
+    assert set_auc("c") == 0.5, "no foreign fake: as without foreign sets"
+
+
 def test_loss_gives_both_classes_the_same_mass():
     known = Known(np.array([0, 0, 0, 1]), np.full(4, -1), ("a",) * 4)
     found = figures(known, np.array([-50.0, -50.0, -50.0, 0.0], np.float32))

@@ -187,8 +187,8 @@ def test_more_foreign_pictures_are_judged_and_each_branch_speaks_for_a_kind(fold
     lines = [f"{file},{'fake' if int(file.stem[-3:]) % 4 >= 2 else 'real'},c" for file in files]
     more.write_text("\n".join(["path,label,set", *lines]))
     paths = [str(path) for path in folds]
-    join = {"branches": paths, "foreign": [str(more)], "kinds": ["generated", "manipulated"], "most": 20}
-    done = train(create_run(tiny_settings("more", data={"sets": ["a"]}, join=join)))
+    join = {"branches": paths, "kinds": ["generated", "manipulated"], "most": 20}
+    done = train(create_run(tiny_settings("more", data={"sets": ["a"], "foreign": [str(more)]}, join=join)))
     rows = read_predictions(done.run.predictions_file)
     assert {(row.set, row.foreign) for row in rows} == {("a", False), ("c", True)}
     assert [sum(row.set == "c" and row.label == label for row in rows) for label in (0, 1)] == [20, 20]

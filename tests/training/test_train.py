@@ -146,6 +146,27 @@ def test_folder_that_is_no_run(tmp_path):
         RunFolder(tmp_path).config()
 
 
+def test_a_foreign_source_chooses_the_best_check(planted, tiny_settings, tmp_path):
+    more = tmp_path / "more.csv"
+    files = sorted((planted / "b").glob("*-*.png"))
+    lines = [f"{f},{'fake' if int(f.stem[-3:]) % 4 >= 2 else 'real'},c,{f.stem.split('-')[0]}" for f in files]
+    more.write_text("\n".join(["path,label,set,split", *lines]))
+    data = {"sets": ["a"], "foreign": [str(more)]}
+    done = train(create_run(tiny_settings("abroad", data=data, head={"epochs": 2}, train={"epochs": 0})))
+    rows = read_predictions(done.run.predictions_file)
+    abroad = [row for row in rows if row.foreign]
+    assert ({row.set for row in abroad}, {row.set for row in rows}) == ({"c"}, {"a", "c"})
+    assert len(abroad) == len([f for f in files if not f.name.startswith("test")])
+    auc = roc_auc_score([row.label for row in abroad], [row.fake_logit for row in abroad])
+    assert done.result.figures.set_auc == pytest.approx(auc)
+    assert {(count.part, count.set) for count in done.run.record().counts if count.set == "c"} == {
+        ("foreign validation", "c")
+    }
+    both = tiny_settings("both", outputs=str(tmp_path), data={"foreign": [str(planted)]})
+    with pytest.raises(DataError, match="both have the set 'a'"):
+        train(create_run(both))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

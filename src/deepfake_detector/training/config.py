@@ -59,6 +59,9 @@ class DataConfig(_Strict):
         (), description="sets, or one class of one (photoshop/fake), that are neither trained on nor validated with"
     )
     validate_only: tuple[str, ...] = Field((), description="foreign sets: all but their test split is validation")
+    foreign: tuple[Path, ...] = Field(
+        (), description="more folders or manifests, whose sets are foreign, too: all but their test split is validation"
+    )
     crop: CropMode = Field(
         CropMode.FACE, description="'face' cuts faces; 'native' their middle, not resized; 'whole' the centred square"
     )
@@ -152,7 +155,8 @@ class TrainPhase(_Strict):
     checks_per_epoch: AtLeastOne = Field(1, description="validations and checkpoints in an epoch")
     patience: AtLeastOne = Field(5, description="checks without improvement before it stops")
     metric: Selection = Field(
-        Selection.SET_AUC, description="keeps the best by 'set_auc' (mean AUC over the sets) or 'loss', or the 'last'"
+        Selection.SET_AUC,
+        description="keeps the best by 'set_auc' (mean AUC over foreign sets, or over all) or 'loss', or the 'last'",
     )
     keep_start: Share = Field(0.0, description="share of the weights before this phase in the final ones (WiSE-FT)")
 
@@ -179,9 +183,6 @@ class JoinConfig(_Strict):
     shares: tuple[Positive, ...] = Field(
         (),
         description="how common each of the kinds is among the fakes to expect; none: as the judged sets have it",
-    )
-    foreign: tuple[Path, ...] = Field(
-        (), description="folders or manifests of more pictures, which no branch was trained on, for calibration"
     )
     folds: tuple[tuple[Path, ...], ...] = Field(
         (),

@@ -12,8 +12,8 @@ from deepfake_detector.core.errors import ConfigError, DataError, ModelNotFoundE
 from deepfake_detector.scoring.bundle import CARD_FILE, Bundle, load_bundle
 from deepfake_detector.scoring.shipped import SHIPPED
 from deepfake_detector.training import repeat
-from deepfake_detector.training.config import TrainConfig
-from deepfake_detector.training.data.manifest import read_data
+from deepfake_detector.training.config import DataConfig, TrainConfig
+from deepfake_detector.training.data.manifest import read_data, read_samples
 from deepfake_detector.training.data.samples import Sample, Split, fingerprint, near_miss, select
 from deepfake_detector.training.evaluation import Evaluation, Settings, assess_predictions
 from deepfake_detector.training.evaluation_files import write_json, write_long_csv, write_predictions
@@ -109,8 +109,14 @@ def marked(settings: Settings, samples: Sequence[Sample], config: TrainConfig | 
             raise DataError(
                 f"no set {name}{near_miss(name, names)} to mark as used for selection; the sets are {', '.join(names)}"
             )
-    chosen_by = set(settings.used_for_selection) | (set(config.data.validate_only) if config else set())
+    chosen_by = {*settings.used_for_selection, *(_validated_abroad(config.data) if config else ())}
     return replace(settings, used_for_selection=tuple(name for name in names if name in chosen_by))
+
+
+def _validated_abroad(data: DataConfig) -> set[str]:
+    """The foreign sets that the run validated with; a source of them that is no longer there has no names."""
+    found = [source for source in data.foreign if source.exists()]
+    return {*data.validate_only, *(sample.set for source in found for sample in read_samples(source))}
 
 
 def evaluate(

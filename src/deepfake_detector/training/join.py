@@ -19,11 +19,11 @@ from deepfake_detector.training.cards import Prediction
 from deepfake_detector.training.checkpoint import FINAL_FILE, save_network
 from deepfake_detector.training.config import JoinConfig, TrainConfig
 from deepfake_detector.training.data.dataloader import CropLoader
-from deepfake_detector.training.data.manifest import read_data, read_samples
+from deepfake_detector.training.data.manifest import read_data
 from deepfake_detector.training.data.samples import SYNTHETIC, Sample, Split, kind_target
 from deepfake_detector.training.fit import FitResult
 from deepfake_detector.training.models.joined import Floats, Mixture, SoftMaximum, joined_network
-from deepfake_detector.training.prepare import TRAIN, chosen_samples, judged_loader
+from deepfake_detector.training.prepare import TRAIN, chosen_samples, from_abroad, judged_loader
 from deepfake_detector.training.run import RunFolder
 from deepfake_detector.training.selection import Known, figures
 from deepfake_detector.training.steps import Logits, predictor
@@ -57,7 +57,7 @@ def join(
     validation pictures, and the sets of ``data.validate_only``, which none of them may know. Fakes synthesised from
     the reals of these are judged, too. The branches of one kind speak with one voice. How the logits are put together
     is fitted to these ("stacked generalization", Wolpert 1992), each set of a class weighing the same, and all
-    synthesised fakes as much as one set. The pictures of ``settings.foreign`` are judged for calibration alone.
+    synthesised fakes as much as one set. The pictures of ``data.foreign`` are judged for calibration alone.
     Raises ConfigError, DataError or WeightsError.
     """
     parts, more, unseen = _judge_all(config, settings, callback)
@@ -97,18 +97,14 @@ def _judge_all(
     samples = [sample for sample in _samples(config) if sample.split is Split.VAL or sample.set in unseen]
     parts = [_judged(config, settings.branches, samples, callback)]
     plain = config.model_copy(update={"synthetic": None})
-    more = [_judged(plain, settings.branches, _more(source), callback) for source in settings.foreign]
+    abroad = from_abroad(config.data)
+    more = [_judged(plain, settings.branches, abroad, callback)] if abroad else []
     return parts, more, unseen | {sample.set for samples, _ in more for sample in samples}
 
 
 def _samples(config: TrainConfig) -> list[Sample]:
     data = config.data
     return chosen_samples(read_data(data.source, data.ratios, data.split_seed), data)
-
-
-def _more(source: Path) -> list[Sample]:
-    """All pictures of a foreign source that are not for testing."""
-    return [sample for sample in read_samples(source) if sample.split is not Split.TEST]
 
 
 def _check_unseen(branches: Sequence[Path], unseen: Set[str]) -> None:

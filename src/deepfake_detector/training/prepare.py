@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.config import ClassWeight, DataConfig, TrainConfig
 from deepfake_detector.training.data.crops import CachedCrop, CropIndex, CropOptions, build_crops
 from deepfake_detector.training.data.dataloader import CropLoader, LoaderConfig
-from deepfake_detector.training.data.manifest import read_data
+from deepfake_detector.training.data.manifest import read_data, read_samples
 from deepfake_detector.training.data.meshes import build_meshes
 from deepfake_detector.training.data.samples import (
     SYNTHETIC,
@@ -46,6 +46,7 @@ class Prepared:
     index: CropIndex
     fingerprint: str
     counts: tuple[Count, ...]
+    foreign: frozenset[str]
 
 
 def need_source(source: Path) -> None:
@@ -57,19 +58,31 @@ def need_source(source: Path) -> None:
 def prepare(config: TrainConfig, callback: Callback) -> Prepared:
     """Read the data, find and cut the faces (cached), and make the loaders. Raises DataError."""
     data = config.data
-    samples = chosen_samples(read_data(data.source, data.ratios, data.split_seed), data)
+    samples, abroad = chosen_samples(read_data(data.source, data.ratios, data.split_seed), data), from_abroad(data)
+    foreign = frozenset((*data.validate_only, *(sample.set for sample in abroad)))
+    if both := sorted({sample.set for sample in samples} & {sample.set for sample in abroad}):
+        raise DataError(
+            f"data.source and data.foreign both have the set {both[0]!r}; leave it out of one (data.exclude)"
+        )
+    samples += abroad
     index = _crops(samples, data, callback)
-    parts = {part: [crop for crop in index.crops if part_of(crop.sample, data) == part] for part in _PARTS}
+    parts = {part: [crop for crop in index.crops if part_of(crop.sample, foreign) == part] for part in _PARTS}
     train, validation = parts[TRAIN], [*parts[VALIDATION], *parts[FOREIGN]]
     _check(train, validation)
     loader = _validation_loader(validation, config)
     return Prepared(
-        fit=FitData(_train_loader(train, config, callback), loader, known_of(validation)),
+        fit=FitData(_train_loader(train, config, callback), loader, known_of(validation, foreign)),
         loader=loader,
         index=index,
         fingerprint=fingerprint(samples),
         counts=tuple(count for part in _PARTS for count in _counts(part, parts[part])),
+        foreign=foreign,
     )
+
+
+def from_abroad(data: DataConfig) -> list[Sample]:
+    """The pictures of ``data.foreign`` that are not for testing."""
+    return [sample for source in data.foreign for sample in read_samples(source) if sample.split is not Split.TEST]
 
 
 def _crops(samples: Sequence[Sample], data: DataConfig, callback: Callback) -> CropIndex:
@@ -114,21 +127,22 @@ def chosen_samples(samples: Sequence[Sample], data: DataConfig) -> list[Sample]:
     ]
 
 
-def part_of(sample: Sample, data: DataConfig) -> str:
-    """Which part of the run a sample belongs to."""
-    if sample.set in data.validate_only:
+def part_of(sample: Sample, foreign: Container[str]) -> str:
+    """Which part of the run a sample belongs to, given the sets that only validate."""
+    if sample.set in foreign:
         return FOREIGN
     return TRAIN if sample.split is Split.TRAIN else VALIDATION
 
 
-def known_of(crops: Sequence[CachedCrop]) -> Known:
-    """The truth about crops, in their order."""
+def known_of(crops: Sequence[CachedCrop], foreign: frozenset[str]) -> Known:
+    """The truth about crops, in their order, and which of their sets are foreign."""
     samples = [crop.sample for crop in crops]
     kinds = [-1 if (kind := kind_target(sample)) is None else kind for sample in samples]
     return Known(
         labels=np.array([int(sample.label) for sample in samples], dtype=np.int64),
         kinds=np.array(kinds, dtype=np.int64),
         sets=tuple(sample.set for sample in samples),
+        foreign=foreign,
     )
 
 

@@ -13,11 +13,15 @@ from deepfake_detector.training.config import Selection
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The truth about N pictures: ``labels`` 0 real, 1 fake; ``kinds`` 0 manipulated, 1 generated, −1 unknown."""
+    """The truth about N pictures: ``labels`` 0 real, 1 fake; ``kinds`` 0 manipulated, 1 generated, −1 unknown.
+
+    ``foreign``: those of the sets on which nothing is trained.
+    """
 
     labels: NDArray[np.int64]
     kinds: NDArray[np.int64]
     sets: tuple[str, ...]
+    foreign: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +38,22 @@ class Figures:
 
 
 def figures(known: Known, fake_logits: FloatArray) -> Figures:
-    """Loss and ROC-AUC; ``set_auc`` is the mean AUC over the sets that have both classes, or ``auc`` without such."""
+    """Loss and ROC-AUC; ``set_auc`` is the mean AUC over the sets that have both classes, or ``auc`` without such.
+
+    Where there are both classes in foreign sets, only these count: what a network is worth shows abroad.
+    """
     logits = np.asarray(fake_logits, dtype=np.float64)
-    sets = np.asarray(known.sets)
-    aucs = []
-    for name in np.unique(sets):
-        chosen = sets == name
-        if len(np.unique(known.labels[chosen])) == 2:
-            aucs.append(_auc(known.labels[chosen], logits[chosen]))
-    auc = _auc(known.labels, logits)
-    return Figures(_balanced_log_loss(known.labels, logits), auc, float(np.mean(aucs)) if aucs else auc)
+    loss, auc = _balanced_log_loss(known.labels, logits), _auc(known.labels, logits)
+    abroad = np.isin(known.sets, sorted(known.foreign))
+    counts = abroad if len(np.unique(known.labels[abroad])) == 2 else np.ones_like(abroad)
+    return Figures(loss, auc, _mean_auc(known.labels[counts], logits[counts], np.asarray(known.sets)[counts]))
+
+
+def _mean_auc(labels: NDArray[np.int64], logits: NDArray[np.float64], sets: NDArray[np.str_]) -> float:
+    """Over the sets with both classes; of all pictures together without such."""
+    parts = [sets == name for name in np.unique(sets)]
+    aucs = [_auc(labels[part], logits[part]) for part in parts if len(np.unique(labels[part])) == 2]
+    return float(np.mean(aucs)) if aucs else _auc(labels, logits)
 
 
 def _auc(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> float:

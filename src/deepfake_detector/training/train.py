@@ -30,7 +30,7 @@ from deepfake_detector.training.cluster.elsewhere import train_elsewhere, with_a
 from deepfake_detector.training.config import JoinConfig, ModelConfig, TrainConfig
 from deepfake_detector.training.fit import FitResult, fit
 from deepfake_detector.training.join import join, need_runs
-from deepfake_detector.training.prepare import FOREIGN, Prepared, need_source, part_of, prepare
+from deepfake_detector.training.prepare import Prepared, need_source, prepare
 from deepfake_detector.training.run import RunFolder, new_record
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _fit(
     network: keras.Model, run: RunFolder, config: TrainConfig, prepared: Prepared, callback: Callback
 ) -> tuple[FitResult, list[Prediction]]:
     result = fit(network, prepared.fit, config, run.checkpoints, callback)
-    return result, _predictions(prepared, result, config)
+    return result, _predictions(prepared, result)
 
 
 def _join(
@@ -188,13 +188,13 @@ def _record(run: RunFolder, config: TrainConfig, prepared: Prepared) -> None:
         logger.warning("%d pictures skipped: %s; train.log names them", number, reason)
 
 
-def _predictions(prepared: Prepared, result: FitResult, config: TrainConfig) -> list[Prediction]:
+def _predictions(prepared: Prepared, result: FitResult) -> list[Prediction]:
     known, logits = prepared.fit.known, result.validation
     return [
         Prediction(
             path=str(crop.sample.path),
             set=crop.sample.set,
-            foreign=part_of(crop.sample, config.data) == FOREIGN,
+            foreign=crop.sample.set in prepared.foreign,
             label=int(known.labels[index]),
             kind=int(known.kinds[index]),
             fake_logit=float(logits.fake[index]),

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from deepfake_detector.core.types import Box, Landmarks
-from deepfake_detector.faces.mesh import MESH_POINTS, FaceMesh
+from deepfake_detector.faces.mesh import MESH_POINTS, REGIONS, FaceMesh
 from deepfake_detector.training.data.synthesize import (
+    _MOVES,
     RECIPES,
     MeshedFace,
     SynthesisConfig,
+    _with_expression,
     likeness,
     similar_partner,
     synthesize,
@@ -32,7 +34,9 @@ def face(astronaut):
 def partner(face):
     mirrored = np.ascontiguousarray(face.pixels[:, ::-1])
     noisy = np.clip(cv2.GaussianBlur(mirrored, (0, 0), 1.0).astype(np.int16) - 25, 0, 255).astype(np.uint8)
-    return MeshedFace(noisy, face.mesh * np.float32([1.0, 1.0]) + np.float32([6.0, -4.0]))
+    mesh = face.mesh + np.float32([6.0, -4.0])
+    mesh[list(REGIONS["mouth"])] += np.float32([0.0, 5.0])
+    return MeshedFace(noisy, mesh)
 
 
 def test_mesh_lies_on_the_face(face):
@@ -77,8 +81,8 @@ def test_shares_choose_the_recipe(face, partner):
     rng = np.random.default_rng(1)
     only_parts = SynthesisConfig(self_blend=0, swap=0, part_swap=1)
     assert {synthesize(face, partner, only_parts, rng).method for _ in range(5)} == {"part_swap"}
-    made = {synthesize(face, partner, SynthesisConfig(), rng).method for _ in range(40)}
-    assert made == set(RECIPES)
+    all_alike = SynthesisConfig(**dict.fromkeys(RECIPES, 1.0))
+    assert {synthesize(face, partner, all_alike, rng).method for _ in range(40)} == set(RECIPES)
     with pytest.raises(ValueError, match="share 0"):
         synthesize(face, partner, SynthesisConfig(self_blend=0, swap=0, part_swap=0), rng)
 
@@ -95,3 +99,17 @@ def test_similar_partner_has_the_same_skin_and_light(face):
     warm = np.clip(face.pixels * np.array([1.05, 1.0, 0.97]), 0, 255).astype(np.uint8)
     warmer = likeness(MeshedFace(warm, face.mesh))
     assert similar_partner(likeness(face), [dark, warmer]) == 1
+
+
+def test_a_reenacted_face_opens_its_mouth_as_the_other_one_does(face):
+    lower = [17, 84, 314]  # of the lower lip
+    other = face.mesh.copy()
+    other[list(REGIONS["mouth"])] += np.float32([0.0, 3.0])
+    other[lower] += np.float32([0.0, 6.0])
+    elsewhere = other * 1.5 + np.float32([40.0, -25.0])
+    moved = _with_expression(face.mesh, elsewhere, 1.0)
+    assert np.abs(moved[lower] - other[lower]).max() < 0.1
+    still = sorted(set(range(MESH_POINTS)) - {i for name in _MOVES for i in REGIONS[name]})
+    assert np.array_equal(moved[still], face.mesh[still])
+    halfway = _with_expression(face.mesh, elsewhere, 0.5)
+    assert np.abs(halfway[lower] - (face.mesh[lower] + other[lower]) / 2).max() < 0.1

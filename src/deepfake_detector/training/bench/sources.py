@@ -177,7 +177,7 @@ def check_families(config: TrainConfig, samples: Sequence[Sample]) -> None:
 def untrained_sets(config: TrainConfig, samples: Sequence[Sample]) -> tuple[str, ...]:
     """The sets that the config does not train on, whatever is left out of it."""
     chosen = chosen_samples(samples, config.data)
-    trained_on = {one.set for one in chosen if part_of(one, config.data) == TRAIN}
+    trained_on = {one.set for one in chosen if part_of(one, config.data.validate_only) == TRAIN}
     return tuple(sorted({one.set for one in samples} - trained_on))
 
 

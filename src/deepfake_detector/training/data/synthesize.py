@@ -1,4 +1,4 @@
-"""Fakes made from real faces while training: self-blended faces, swaps between people, and swapped parts."""
+"""Fakes made from real faces while training: self-blended faces, swaps between people, swapped parts, reenactments."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class SynthesisConfig(BaseModel):
     self_blend: float = Field(default=0.6, ge=0.0, description="self-blended faces (Shiohara & Yamasaki 2022)")
     swap: float = Field(default=0.25, ge=0.0, description="the face of a similar person, laid over by landmarks")
     part_swap: float = Field(default=0.15, ge=0.0, description="eyes, nose or mouth of a similar person")
+    reenact: float = Field(default=0.0, ge=0.0, description="the face itself, bent into another one's expression")
 
     @model_validator(mode="after")
     def _check(self) -> SynthesisConfig:
@@ -105,10 +106,32 @@ def part_swap(target: MeshedFace, partner: MeshedFace, rng: np.random.Generator)
     return Synthetic(blend(over, target.pixels, mask), target.pixels, mask, "part_swap")
 
 
-RECIPES: Mapping[str, Recipe] = {"self_blend": self_blend, "swap": swap, "part_swap": part_swap}
+def reenact(target: MeshedFace, partner: MeshedFace, rng: np.random.Generator) -> Synthetic:
+    """Bend the face into the partner's expression and lay it over itself, as a reenactment repaints it.
+
+    The person stays the same, unlike in a swap; after what Face2Face does (Thies et al. 2016), without its 3D model.
+    """
+    width = face_width(target.mesh)
+    moved = MeshedFace(target.pixels, _with_expression(target.mesh, partner.mesh, float(rng.uniform(0.6, 1.2))))
+    over = _fit(target, moved, _ANCHORS, reach=0.05)
+    soft = rng.random() < 0.6
+    if soft:
+        over = _decoder_softness(over, width, rng)
+    if not soft or rng.random() < 0.3:  # something must differ where both have the same expression
+        over = disturb(over, rng)
+    mask = _blending_mask(moved.mesh, over.shape[:2], width, rng)
+    over = match_colour(over, target.pixels, mask, float(rng.uniform(0.3, 1.0)))
+    return Synthetic(alpha_blend(over, target.pixels, mask), target.pixels, mask, "reenact")
+
+
+RECIPES: Mapping[str, Recipe] = {"self_blend": self_blend, "swap": swap, "part_swap": part_swap, "reenact": reenact}
 """Every recipe by its name in the configuration."""
 
 _ANCHORS = sorted({index for region in REGIONS.values() for index in region[::2]})
+
+_STILL = sorted({*REGIONS["nose"], *REGIONS["outline"]} - set(REGIONS["jaw"]))
+_MOVES = {"mouth": 1.0, "left_brow": 0.8, "right_brow": 0.8, "left_eye": 0.8, "right_eye": 0.8, "jaw": 0.5}
+"""How far each part of a face follows an expression; nose and forehead, by which two faces are fitted, stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +194,24 @@ def _shift_and_bend(image: ImageArray, width: float, center: FloatArray, rng: np
     return np.asarray(bent, dtype=np.uint8)
 
 
-def _fit(source: MeshedFace, target: MeshedFace, anchors: list[int]) -> ImageArray:
+def _with_expression(mesh: FloatArray, other: FloatArray, strength: float) -> FloatArray:
+    """A mesh whose mouth, eyes, brows and jaw went towards the other's; ``strength`` 1 goes all the way."""
+    fit, _ = cv2.estimateAffinePartial2D(other[_STILL], mesh[_STILL], method=cv2.LMEDS)
+    if fit is None:
+        fit = cv2.getAffineTransform(other[_STILL[:3]], mesh[_STILL[:3]])
+    moved = mesh.copy()
+    for name, share in _MOVES.items():
+        points = list(REGIONS[name])
+        wanted = other[points] @ fit[:, :2].T + fit[:, 2]
+        moved[points] += strength * share * (wanted - mesh[points])
+    return moved
+
+
+def _fit(source: MeshedFace, target: MeshedFace, anchors: list[int], reach: float = 0.08) -> ImageArray:
     """Warp the source's face so that its anchors lie on the target's: a similarity, then a smooth remainder.
 
-    The remainder is interpolated on a coarse grid with Gaussian weights, which is smooth and fast.
+    The remainder is interpolated on a coarse grid with Gaussian weights, which is smooth and fast; an anchor's reaches
+    as far as ``reach``, a share of the face's width.
     """
     ours, theirs = target.mesh[anchors], source.mesh[anchors]
     matrix, _ = cv2.estimateAffinePartial2D(ours, theirs, method=cv2.LMEDS)
@@ -185,7 +222,7 @@ def _fit(source: MeshedFace, target: MeshedFace, anchors: list[int]) -> ImageArr
     cells = 24
     gx, gy = np.meshgrid(np.linspace(0, width - 1, cells), np.linspace(0, height - 1, cells))
     grid = np.stack([gx, gy], axis=-1).reshape(-1, 1, 2)
-    sigma = face_width(target.mesh) * 0.08
+    sigma = face_width(target.mesh) * reach
     weights = np.exp(-((grid - ours[None]) ** 2).sum(axis=-1) / (2.0 * sigma**2))
     field = (weights @ remainder) / (weights.sum(axis=1, keepdims=True) + 0.05)
     flow = cv2.resize(field.reshape(cells, cells, 2).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)

@@ -26,6 +26,7 @@ TORCHVISION = "imagenet-torchvision"
 RANDOM = "random"
 CACHE_VARIABLE = "DEEPFAKE_DETECTOR_WEIGHTS"
 PORTED_FILE = "mobilenet_v2_imagenet_torchvision.npz"
+PORTED = ("mobilenetv2", "mobilenetv2-levels")
 OWN = "own"
 TOP = "predictions"
 BLOCKS_OF_TORCHVISION = 17
@@ -72,8 +73,8 @@ def network_with_weights(
         return network
     if weights == OWN and ":" not in backbone:
         raise WeightsError(f"only a backbone of your own (package.module:function) has weights 'own', not {backbone}")
-    if weights == TORCHVISION and backbone != "mobilenetv2":
-        raise WeightsError(f"{TORCHVISION!r} are weights of mobilenetv2; {_what_else(backbone)}")
+    if weights == TORCHVISION and backbone not in PORTED:
+        raise WeightsError(f"{TORCHVISION!r} are weights of {PORTED[0]}; {_what_else(backbone)}")
     network = build_network(backbone, spec, head)
     if weights not in {RANDOM, OWN}:
         if alpha != 1.0:
@@ -261,7 +262,7 @@ def _application(backbone: str, weights: str) -> Application:
 
 
 def _what_else(backbone: str) -> str:
-    ported = f"{TORCHVISION!r} (scripts/port_imagenet_weights.py makes the file), " * (backbone == "mobilenetv2")
+    ported = f"{TORCHVISION!r} (scripts/port_imagenet_weights.py makes the file), " * (backbone in PORTED)
     return f"set model.weights to {ported}a file, the folder of an earlier run, or 'random' to begin from nothing"
 
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 # Expansion, channels, repeats and first stride of each stage: table 2 of the paper.
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
+LEVELS = ("expanded_conv_project_BN", "block_2_add", "block_5_add", "block_9_add", "block_12_add", "out_relu")
+"""Ends of stages, from half of the input's resolution to a thirty-second."""
+
 
 def build(spec: BackboneSpec) -> keras.Model:
     """The backbone: input "image" (N, size, size, 3) uint8 RGB, output (N, h, h, channels), h = size / shrink / 32.
@@ -39,6 +42,23 @@ def build(spec: BackboneSpec) -> keras.Model:
     last = keras.layers.Conv2D(_divisible(1280 * max(1.0, spec.alpha)), 1, use_bias=False, name="Conv_1")
     x = _normalised(last(x), "Conv_1_bn", spec, relu="out_relu")
     return keras.Model(image, x, name="mobilenetv2")
+
+
+def build_levels(spec: BackboneSpec) -> keras.Model:
+    """The same network, whose map has six of its levels, from early to last, averaged to the cells of the last one.
+
+    (N, h, h, 1512) at full width. For a linear head on a frozen network: what the late levels have dropped, the early
+    ones still say.
+    """
+    import keras
+
+    body = build(spec)
+    side = body.output.shape[1]
+    maps = [
+        keras.layers.AveragePooling2D(found.shape[1] // side, name=f"level_{number}")(found)
+        for number, found in enumerate((body.get_layer(name).output for name in LEVELS), 1)
+    ]
+    return keras.Model(body.input, keras.layers.Concatenate(name="levels")(maps), name="mobilenetv2_levels")
 
 
 def normalise(image: keras.KerasTensor, how: Normalisation) -> keras.KerasTensor:

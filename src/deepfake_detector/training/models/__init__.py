@@ -52,7 +52,9 @@ _CONV = r"(conv\d_block\d+)_"
 
 BACKBONES: Mapping[str, Backbone] = {
     "mobilenetv2": Backbone(mobilenetv2.build, BLOCK, "block_13", (0.1, 2.0), keras_applications.MOBILENETV2),
-    "mobilenetv2-levels": Backbone(mobilenetv2.build_levels, BLOCK, "block_13", (0.1, 2.0), keras_applications.MOBILENETV2),
+    "mobilenetv2-levels": Backbone(
+        mobilenetv2.build_levels, BLOCK, "block_13", (0.1, 2.0), keras_applications.MOBILENETV2
+    ),
     "mobilenetv3-small": _of(keras_applications.MOBILENETV3_SMALL, _EXPANDED, "expanded_conv_8"),
     "mobilenetv3-large": _of(keras_applications.MOBILENETV3_LARGE, _EXPANDED, "expanded_conv_12"),
     **{

@@ -15,11 +15,11 @@ from deepfake_detector.training.saliency import class_activation, layer_cam
 CROPS = np.random.default_rng(1).integers(0, 256, (5, 128, 128, 3), dtype=np.uint8)
 
 
-def _network(seed, **options):
+def _network(seed, backbone="mobilenetv2", **options):
     import keras
 
     keras.utils.set_random_seed(seed)
-    network = build_network("mobilenetv2", BackboneSpec(size=128, alpha=0.35, **options), HeadSpec())
+    network = build_network(backbone, BackboneSpec(size=128, alpha=0.35, **options), HeadSpec())
     settle_batchnorm(network, [(CROPS,)] * 24)
     return network
 
@@ -38,7 +38,14 @@ def joined(single):
     return joined_network(branches, fake, Mixture(np.array([1.0, -1.0, 0.5]), 0.0))
 
 
-@pytest.mark.parametrize("name", ["single", "joined"])
+@pytest.fixture(scope="module")
+def with_levels(single):
+    """The head of the second branch sees several levels, so that the finer map is the first one's alone."""
+    fake = SoftMaximum(np.array([[0.7], [0.3]]), np.array([0.1]))
+    return joined_network([single, _network(2, "mobilenetv2-levels")], fake, Mixture(np.array([1.0, 1.0]), 0.0))
+
+
+@pytest.mark.parametrize("name", ["single", "joined", "with_levels"])
 def test_it_is_what_the_gradients_of_keras_say(name, request):
     network = request.getfixturevalue(name)
     exported = to_onnx(network)

@@ -23,10 +23,10 @@ FAKE = SoftMaximum(np.diag([1.7, 0.9]), np.array([-0.3, 0.2]))
 KIND = Mixture(np.array([1.0, -1.0]), 0.2)
 
 
-def tiny_network(seed, size=64, dense=(), shrink=1):
+def tiny_network(seed, size=64, dense=(), shrink=1, backbone="mobilenetv2"):
     """A network whose BatchNorm has statistics that matter."""
     keras.utils.set_random_seed(seed)
-    network = build_network("mobilenetv2", BackboneSpec(size=size, alpha=0.35, shrink=shrink), HeadSpec(dense=dense))
+    network = build_network(backbone, BackboneSpec(size=size, alpha=0.35, shrink=shrink), HeadSpec(dense=dense))
     rng = np.random.default_rng(seed)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -39,6 +39,14 @@ def tiny_network(seed, size=64, dense=(), shrink=1):
 @pytest.fixture(scope="module")
 def branches():
     return [tiny_network(1), tiny_network(2, shrink=2)]
+
+
+def test_a_branch_whose_head_sees_several_levels_is_joined(branches, pictures):
+    levels = tiny_network(3, backbone="mobilenetv2-levels")
+    assert levels.get_layer("features").output.shape[1] > branches[0].get_layer("features").output.shape[1]
+    together = joined_network([branches[0], levels], FAKE, KIND).predict(pictures, verbose=0)
+    logits = np.stack([one.predict(pictures, verbose=0)["fake"] for one in (branches[0], levels)], axis=1)
+    np.testing.assert_allclose(together["fake"], FAKE.of(logits), atol=0.01 * np.abs(logits).max())
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +127,9 @@ def test_branches_of_one_kind_add_up_to_one_voice():
     has = np.array([[True, False], [False, True], [False, True]])
     found = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds, Voices(has))
     np.testing.assert_allclose(found.weights, [[2.5, 0], [0, 2.5], [0, 1.0]], atol=0.25)
+    alike = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds, Voices(has, equal=True)).weights
+    assert alike[1, 1] == alike[2, 1] == pytest.approx(1.5, abs=0.4)
+    assert alike[0] == pytest.approx([2.5, 0], abs=0.25)
     single = fit_soft_maximum(logits[:, :2], labels, np.full(6000, "a"), kinds)
     assert roc_auc_score(labels, found.of(logits)) > roc_auc_score(labels, single.of(logits[:, :2])) + 0.003
 

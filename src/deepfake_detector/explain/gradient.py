@@ -9,6 +9,7 @@ with the same weights, and a clipped value passes none on.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def with_fine_map(model: bytes, cam: str) -> tuple[bytes, str] | None:
     ``cam`` names the output (N, h, w) with the activation map; the finer one, (N, H, W) float32, has the same mean:
     what speaks for fake stands where it lies, what speaks against it is spread evenly.
     The feature map may be the branches' feature maps behind each other. Between it and the strided convolution before
-    it there may be convolutions, (clipped) rectifiers and sums, as in MobileNetV2.
+    it there may be convolutions, (clipped) rectifiers and sums, as in MobileNetV2. What branches of other kinds say is
+    spread evenly; there must be one of this kind.
     """
     import onnx
 
@@ -81,8 +83,11 @@ class _FineMap:
         maps, first = [], 0
         for source in self._sources(head):
             last = first + self._shapes[source][1]
-            maps.append(self._evidence(source, voices, kernel[:, first:last, 0, 0]))
+            with suppress(_NoPathError):  # what such a branch says is spread evenly, with all that is missing
+                maps.append(self._evidence(source, voices, kernel[:, first:last, 0, 0]))
             first = last
+        if not maps:
+            raise _NoPathError
         name, side = self._joined(maps, cam)
         self._graph.node.extend(self._nodes)
         self._graph.initializer.extend(self._constants)

@@ -80,19 +80,22 @@ class _Graph:
         from onnx import numpy_helper
 
         self.model = model
-        graph = onnx.load_from_string(model).graph
+        loaded = onnx.load_from_string(model)
+        graph = loaded.graph
         self.size = int(graph.input[0].type.tensor_type.shape.dim[1].dim_value)
         self._nodes = list(graph.node)
         self._arrays = {stored.name: numpy_helper.to_array(stored) for stored in graph.initializer}
         for node in self._nodes:
             if node.op_type == "Cast" and node.input[0] in self._arrays:
                 self._arrays[node.output[0]] = self._arrays[node.input[0]].astype(np.float32)
+        self._joint: Any = None
         self.branches = self._branches()
         self._heads = self._weights_of("branch_maps") or self._weights_of("fake_logit")
         kind = self._weights_of("kind_logit")
         if self._heads is None or kind is None:
             raise WeightsError(f"{weights} has no linear heads of this project; give a bundle that it exported")
         self.kind = kind
+        self._counts = [len(self._heads[0])] if self._joint is None else self._channels(loaded)
 
     def head(self, branch: int) -> tuple[Array, Array]:
         """Kernel (channels of all branches, 1) and bias (1,) of a branch's part of its voice.
@@ -112,8 +115,7 @@ class _Graph:
 
     def channels(self, branch: int) -> slice:
         """Where the features of a branch stand among those of all."""
-        counts = [len(convolutions[-1].bias) for convolutions in self.branches]
-        return slice(sum(counts[:branch]), sum(counts[: branch + 1]))
+        return slice(sum(self._counts[:branch]), sum(self._counts[: branch + 1]))
 
     def _branches(self) -> list[list[_Convolution]]:
         """A branch begins with a convolution that stands behind no other one, and ends where all come together."""
@@ -123,7 +125,7 @@ class _Graph:
         for node in self._nodes:
             origins = {origin[name]: None for name in node.input if name in origin}
             if node.op_type == "Concat" and len(origins) > 1:
-                order = list(origins)
+                order, self._joint = list(origins), node
             if node.op_type == "Conv" and not self._is_head(node):
                 if not origins:
                     origins = {len(found): None}
@@ -134,6 +136,15 @@ class _Graph:
             for name in node.output:
                 origin |= {name: min(origins)} if origins else {}
         return [found[place] for place in order or range(len(found))]
+
+    def _channels(self, model: Any) -> list[int]:
+        """How many features each branch brings to where all come together."""
+        import onnx
+
+        values = onnx.shape_inference.infer_shapes(model).graph.value_info
+        shapes = {value.name: [side.dim_value for side in value.type.tensor_type.shape.dim] for value in values}
+        (axis,) = (attribute.i for attribute in self._joint.attribute if attribute.name == "axis")
+        return [shapes[name][axis] for name in self._joint.input]
 
     def _is_head(self, node: Any) -> bool:
         """Activation maps come from convolutions, too: of all branches, or to a single channel."""

@@ -171,6 +171,13 @@ class LossConfig(_Strict):
     )
 
 
+class Within(StrEnum):
+    """How the branches that speak with one voice are weighed."""
+
+    FITTED = "fitted"
+    EQUAL = "equal"
+
+
 class JoinConfig(_Strict):
     """Trained networks that become one, each a branch of it; see ``training.join``."""
 
@@ -183,6 +190,11 @@ class JoinConfig(_Strict):
     shares: tuple[Positive, ...] = Field(
         (),
         description="how common each of the kinds is among the fakes to expect; none: as the judged sets have it",
+    )
+    within: Within = Field(
+        Within.FITTED,
+        description="how much each branch counts in its voice: 'fitted' to the judged pictures, or all 'equal', which "
+        "does not lean to the sources that these are from",
     )
     folds: tuple[tuple[Path, ...], ...] = Field(
         (),

@@ -17,7 +17,7 @@ from deepfake_detector.training.calibrate import set_weights
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.cards import Prediction
 from deepfake_detector.training.checkpoint import FINAL_FILE, save_network
-from deepfake_detector.training.config import JoinConfig, TrainConfig
+from deepfake_detector.training.config import JoinConfig, TrainConfig, Within
 from deepfake_detector.training.data.dataloader import CropLoader
 from deepfake_detector.training.data.manifest import read_data
 from deepfake_detector.training.data.samples import SYNTHETIC, Sample, Split, kind_target
@@ -72,7 +72,9 @@ def join(
     speaks = np.array([_voice(kind, voices) for kind in kinds])
     has = np.array([[kind is voice for voice in voices] for kind in settings.kinds]) if voices else None
     own = slice(learnt_from)
-    fake = fit_soft_maximum(logits[own], labels[own], names[own], speaks[own], Voices(has, settings.shares))
+    fake = fit_soft_maximum(
+        logits[own], labels[own], names[own], speaks[own], Voices(has, settings.shares, settings.within is Within.EQUAL)
+    )
     known_kind = np.flatnonzero(kinds[own] >= 0)
     kind = fit_mixture(logits[known_kind], kinds[known_kind], names[known_kind])
     for path, weights, weight in zip(settings.branches, fake.weights, kind.weights, strict=True):
@@ -122,11 +124,13 @@ def _check_unseen(branches: Sequence[Path], unseen: Set[str]) -> None:
 class Voices:
     """Which branches are in which voice (B, V), one each if None, and how common each voice's fakes are.
 
-    Without ``shares`` (V,), they are as common as the judged sets have it.
+    Without ``shares`` (V,), they are as common as the judged sets have it. ``equal``: the branches of a voice count
+    alike, as odds of independent witnesses do.
     """
 
     has: NDArray[np.bool_] | None = None
     shares: Sequence[float] = ()
+    equal: bool = False
 
 
 def fit_soft_maximum(
@@ -145,7 +149,9 @@ def fit_soft_maximum(
 
     mass = _weights(labels, sets)
     has = np.eye(logits.shape[1], dtype=bool) if voices.has is None else voices.has
-    inside, count = np.nonzero(has), int(has.sum())
+    inside = np.nonzero(has)
+    free = inside[1] if voices.equal else np.arange(len(inside[1]))  # which parameter each weight is
+    count = int(free.max()) + 1
     known = speaks >= 0
     total = mass[known].sum()
     for voice, share in enumerate(voices.shares):
@@ -154,7 +160,7 @@ def fit_soft_maximum(
 
     def made(parameters: Floats) -> SoftMaximum:
         weights = np.zeros(has.shape)
-        weights[inside] = parameters[:count]
+        weights[inside] = parameters[:count][free]
         return SoftMaximum(weights, parameters[count:])
 
     def loss(parameters: Floats) -> float:
@@ -164,7 +170,8 @@ def fit_soft_maximum(
         said = np.where(known, odds[np.arange(len(odds)), speaks], found)
         return float((mass * (np.logaddexp(0.0, found) - labels * said)).sum())
 
-    start = np.concatenate([(has / has.sum(axis=0))[inside], np.zeros(has.shape[1])])
+    start = np.zeros(count + has.shape[1])
+    start[free] = (has / has.sum(axis=0))[inside]
     bounds = [WEIGHTS] * count + [OFFSETS] * has.shape[1]
     return made(minimize(loss, start, method="L-BFGS-B", bounds=bounds).x)
 

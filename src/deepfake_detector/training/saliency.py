@@ -15,6 +15,7 @@ from deepfake_detector.core.explanation import MapMethod
 from deepfake_detector.core.types import FloatArray
 from deepfake_detector.explain.maps import Crops
 from deepfake_detector.training.models.network import FEATURE_MAP, activation_map, has_activation_map
+from deepfake_detector.training.models.spec import LEVELS
 
 if TYPE_CHECKING:
     import keras
@@ -165,21 +166,26 @@ def _listed(tensors: Any) -> list[Any]:
 
 
 def _before_last_halving(network: keras.Model) -> list[Any]:
-    """For each branch (one, if the network is not joined) the tensor that its last strided convolution takes."""
+    """For each branch (one, if the network is not joined) the tensor that its last strided convolution takes.
+
+    Not of branches whose head sees several levels: most of what it sees lies before.
+    """
     import keras
 
     strided: dict[str, Any] = {}
     for layer in network.layers:
+        branch = found.group() if (found := re.match(r"branch_\d+_", layer.name)) else ""
         if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D) and max(layer.strides) > 1:
-            branch = re.match(r"branch_\d+_", layer.name)
-            strided[branch.group() if branch else ""] = layer
+            strided[branch] = layer
+        if layer.name == f"{branch}{LEVELS}":
+            strided.pop(branch, None)
     if not strided:
         raise ConfigError("the network has no strided convolution, before which its map could be finer; take cam")
-    found = []
+    entries = []
     for layer in strided.values():
         before = layer.input._keras_history.operation
-        found.append(before.input if isinstance(before, keras.layers.ZeroPadding2D) else layer.input)
-    return found
+        entries.append(before.input if isinstance(before, keras.layers.ZeroPadding2D) else layer.input)
+    return entries
 
 
 def _features_and_gradients(network: keras.Model, crops: Crops, layer: str) -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deepfake_detector.training.models.spec import SHRINK, BackboneSpec, Normalisation, Padding
+from deepfake_detector.training.models.spec import LEVELS, SHRINK, BackboneSpec, Normalisation, Padding
 
 if TYPE_CHECKING:
     import keras
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 # Expansion, channels, repeats and first stride of each stage: table 2 of the paper.
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
-LEVELS = ("expanded_conv_project_BN", "block_2_add", "block_5_add", "block_9_add", "block_12_add", "out_relu")
+ENDS = ("expanded_conv_project_BN", "block_2_add", "block_5_add", "block_9_add", "block_12_add", "out_relu")
 """Ends of stages, from half of the input's resolution to a thirty-second."""
 
 
@@ -56,9 +56,9 @@ def build_levels(spec: BackboneSpec) -> keras.Model:
     side = body.output.shape[1]
     maps = [
         keras.layers.AveragePooling2D(found.shape[1] // side, name=f"level_{number}")(found)
-        for number, found in enumerate((body.get_layer(name).output for name in LEVELS), 1)
+        for number, found in enumerate((body.get_layer(name).output for name in ENDS), 1)
     ]
-    return keras.Model(body.input, keras.layers.Concatenate(name="levels")(maps), name="mobilenetv2_levels")
+    return keras.Model(body.input, keras.layers.Concatenate(name=LEVELS)(maps), name="mobilenetv2_levels")
 
 
 def normalise(image: keras.KerasTensor, how: Normalisation) -> keras.KerasTensor:

@@ -8,6 +8,9 @@ from enum import StrEnum
 SHRINK = "shrink"
 """The name of the layer that averages blocks of pixels, where a network begins with one."""
 
+LEVELS = "levels"
+"""The name of the layer that puts several levels of a network behind each other, where its head sees them."""
+
 
 class Padding(StrEnum):
     """Where strided convolutions pad: on every side (torchvision), or on the far side only (TensorFlow)."""

@@ -127,9 +127,9 @@ def test_branches_of_one_kind_add_up_to_one_voice():
     has = np.array([[True, False], [False, True], [False, True]])
     found = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds, Voices(has))
     np.testing.assert_allclose(found.weights, [[2.5, 0], [0, 2.5], [0, 1.0]], atol=0.25)
-    alike = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds, Voices(has, equal=True)).weights
-    assert alike[1, 1] == alike[2, 1] == pytest.approx(1.5, abs=0.4)
-    assert alike[0] == pytest.approx([2.5, 0], abs=0.25)
+    given = fit_soft_maximum(logits, labels, np.full(6000, "a"), kinds, Voices(has, within=(1.0, 0.5, 1.0))).weights
+    assert given[1, 1] == given[2, 1] / 2 == pytest.approx(0.7, abs=0.3)
+    assert given[0] == pytest.approx([2.5, 0], abs=0.25)
     single = fit_soft_maximum(logits[:, :2], labels, np.full(6000, "a"), kinds)
     assert roc_auc_score(labels, found.of(logits)) > roc_auc_score(labels, single.of(logits[:, :2])) + 0.003
 
@@ -205,6 +205,8 @@ def test_more_foreign_pictures_are_judged_and_each_branch_speaks_for_a_kind(fold
     assert [sum(row.set == "c" and row.label == label for row in rows) for label in (0, 1)] == [20, 20]
     with pytest.raises(ConfigError, match="kinds has 1 entries for 2 branches"):
         check_config({"data": {"source": "x"}, "join": {"branches": paths, "kinds": ["generated"]}}, "a test")
+    with pytest.raises(ConfigError, match="within has 1 entries for 2 branches"):
+        check_config({"data": {"source": "x"}, "join": join | {"within": [1]}}, "a test")
     with pytest.raises(ConfigError, match="shares has 3 entries for 2 kinds"):
         check_config({"data": {"source": "x"}, "join": join | {"shares": [1, 2, 3]}}, "a test")
 

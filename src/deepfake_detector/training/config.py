@@ -171,13 +171,6 @@ class LossConfig(_Strict):
     )
 
 
-class Within(StrEnum):
-    """How the branches that speak with one voice are weighed."""
-
-    FITTED = "fitted"
-    EQUAL = "equal"
-
-
 class JoinConfig(_Strict):
     """Trained networks that become one, each a branch of it; see ``training.join``."""
 
@@ -191,10 +184,10 @@ class JoinConfig(_Strict):
         (),
         description="how common each of the kinds is among the fakes to expect; none: as the judged sets have it",
     )
-    within: Within = Field(
-        Within.FITTED,
-        description="how much each branch counts in its voice: 'fitted' to the judged pictures, or all 'equal', which "
-        "does not lean to the sources that these are from",
+    within: tuple[Positive, ...] = Field(
+        (),
+        description="how much the logit of each branch counts, compared with the others of its voice; none: fitted to "
+        "the judged pictures, and so to the sources that these are from",
     )
     folds: tuple[tuple[Path, ...], ...] = Field(
         (),
@@ -210,6 +203,8 @@ class JoinConfig(_Strict):
                 raise ValueError(f"a fold names {len(fold)} runs for {len(self.branches)} branches")
         if self.kinds and len(self.kinds) != len(self.branches):
             raise ValueError(f"kinds has {len(self.kinds)} entries for {len(self.branches)} branches")
+        if self.within and len(self.within) != len(self.branches):
+            raise ValueError(f"within has {len(self.within)} entries for {len(self.branches)} branches")
         if self.shares and len(self.shares) != len(set(self.kinds)):
             raise ValueError(f"shares has {len(self.shares)} entries for {len(set(self.kinds))} kinds")
         return self

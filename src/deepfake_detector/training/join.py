@@ -17,7 +17,7 @@ from deepfake_detector.training.calibrate import set_weights
 from deepfake_detector.training.callbacks import Callback
 from deepfake_detector.training.cards import Prediction
 from deepfake_detector.training.checkpoint import FINAL_FILE, save_network
-from deepfake_detector.training.config import JoinConfig, TrainConfig, Within
+from deepfake_detector.training.config import JoinConfig, TrainConfig
 from deepfake_detector.training.data.dataloader import CropLoader
 from deepfake_detector.training.data.manifest import read_data
 from deepfake_detector.training.data.samples import SYNTHETIC, Sample, Split, kind_target
@@ -73,7 +73,7 @@ def join(
     has = np.array([[kind is voice for voice in voices] for kind in settings.kinds]) if voices else None
     own = slice(learnt_from)
     fake = fit_soft_maximum(
-        logits[own], labels[own], names[own], speaks[own], Voices(has, settings.shares, settings.within is Within.EQUAL)
+        logits[own], labels[own], names[own], speaks[own], Voices(has, settings.shares, settings.within)
     )
     known_kind = np.flatnonzero(kinds[own] >= 0)
     kind = fit_mixture(logits[known_kind], kinds[known_kind], names[known_kind])
@@ -124,13 +124,13 @@ def _check_unseen(branches: Sequence[Path], unseen: Set[str]) -> None:
 class Voices:
     """Which branches are in which voice (B, V), one each if None, and how common each voice's fakes are.
 
-    Without ``shares`` (V,), they are as common as the judged sets have it. ``equal``: the branches of a voice count
-    alike, as odds of independent witnesses do.
+    Without ``shares`` (V,), they are as common as the judged sets have it. ``within`` (B,) says how much a branch
+    counts, compared with the others of its voice; without it, that is found, too.
     """
 
     has: NDArray[np.bool_] | None = None
     shares: Sequence[float] = ()
-    equal: bool = False
+    within: Sequence[float] = ()
 
 
 def fit_soft_maximum(
@@ -150,7 +150,9 @@ def fit_soft_maximum(
     mass = _weights(labels, sets)
     has = np.eye(logits.shape[1], dtype=bool) if voices.has is None else voices.has
     inside = np.nonzero(has)
-    free = inside[1] if voices.equal else np.arange(len(inside[1]))  # which parameter each weight is
+    # Which parameter each weight is, and how many times as large.
+    free = inside[1] if voices.within else np.arange(len(inside[1]))
+    times = np.asarray(voices.within)[inside[0]] if voices.within else np.ones(len(free))
     count = int(free.max()) + 1
     known = speaks >= 0
     total = mass[known].sum()
@@ -160,7 +162,7 @@ def fit_soft_maximum(
 
     def made(parameters: Floats) -> SoftMaximum:
         weights = np.zeros(has.shape)
-        weights[inside] = parameters[:count][free]
+        weights[inside] = parameters[:count][free] * times
         return SoftMaximum(weights, parameters[count:])
 
     def loss(parameters: Floats) -> float:

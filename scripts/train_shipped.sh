@@ -40,8 +40,6 @@ train generated-320-2 configs/generated.yaml --set model.weights=outputs/generat
   --set 'augment.color={p: 0.8, brightness: 0.25}' --set 'augment.jpeg={p: 0.35, quality: [35, 95]}' \
   --set 'augment.webp={p: 0.15, quality: [30, 95]}' --set 'augment.resize={p: 0.3, scale: [0.35, 1.3]}' \
   --set 'augment.blur={p: 0.15, sigma: [0.3, 2.0]}'
-# Beside it, a head on levels of the network that nothing was trained on.
-train frozen configs/frozen.yaml
 train manipulated configs/manipulated.yaml
 # On from there, on pictures that went through more, frames of clips among them, mixed with where it began.
 train manipulated-2 configs/manipulated.yaml --set model.weights=outputs/manipulated --set head.epochs=0 --set seed=13 \
@@ -49,6 +47,11 @@ train manipulated-2 configs/manipulated.yaml --set model.weights=outputs/manipul
   --set augment.jpeg.p=0.2 --set 'augment.webp={p: 0.2, quality: [25, 90]}' --set 'augment.video={p: 0.3, crf: [20, 38]}' \
   --set augment.gray.p=0.1 --set 'augment.resize={p: 0.45, scale: [0.25, 1.1]}' \
   --set 'augment.blur={p: 0.25, sigma: [0.3, 2.5]}'
+# On from the first at all 320 px, where finer traces of blending show, on pictures that went through more.
+train manipulated-320 configs/manipulated.yaml --set model.weights=outputs/manipulated --set model.shrink=1 \
+  --set head.epochs=0 --set seed=12 --set train.epochs=5 --set train.lr=0.00015 --set balance.epoch_size=8000 \
+  --set augment.jpeg.p=0.3 --set 'augment.webp={p: 0.35, quality: [25, 90]}' --set augment.gray.p=0.1 \
+  --set 'augment.resize={p: 0.45, scale: [0.25, 1.1]}' --set 'augment.blur={p: 0.25, sigma: [0.3, 2.5]}'
 # Three frames of each of some clips of other people, which no branch was trained on: they help to set the thresholds.
 [ -f outputs/ffpp_c23/manifest.csv ] || deepfake faces "$clips" outputs/ffpp_c23 --frames 3 --ratio 2.2 --resume
 train default configs/default.yaml
@@ -63,13 +66,8 @@ train generated-320-3 configs/generated.yaml --set model.weights=outputs/generat
   --set 'augment.jpeg={p: 0.3, quality: [35, 95]}' --set 'augment.webp={p: 0.12, quality: [30, 95]}' \
   --set 'augment.video={p: 0.35, crf: [20, 38]}' --set 'augment.resize={p: 0.35, scale: [0.3, 1.3]}' \
   --set 'augment.blur={p: 0.2, sigma: [0.3, 2.5]}'
-# The blended one at all 320 px, where finer traces of blending show, on pictures that went through more.
-train manipulated-320 configs/manipulated.yaml --set model.weights=outputs/manipulated --set model.shrink=1 \
-  --set head.epochs=0 --set seed=12 --set train.epochs=5 --set train.lr=0.00015 --set balance.epoch_size=8000 \
-  --set augment.jpeg.p=0.3 --set 'augment.webp={p: 0.35, quality: [25, 90]}' --set augment.gray.p=0.1 \
-  --set 'augment.resize={p: 0.45, scale: [0.25, 1.1]}' --set 'augment.blur={p: 0.25, sigma: [0.3, 2.5]}'
-# The shipped one once more, with faces bent into other expressions, too. Frames of clips of other people, which no branch was trained
-# on, choose the best check.
+# The second one once more, with faces bent into other expressions, too. Frames of clips of other people, which no branch
+# was trained on, choose the best check.
 [ -f outputs/ffpp_c23-12/manifest.csv ] || deepfake faces "$clips" outputs/ffpp_c23-12 --frames 12 --ratio 2.2 --resume
 train manipulated-3 configs/manipulated.yaml --set model.weights=outputs/manipulated-2 --set head.epochs=0 --set seed=15 \
   --set 'data.foreign=[outputs/ffpp_c23-12]' --set train.metric=set_auc --set train.checks_per_epoch=2 \
@@ -78,3 +76,7 @@ train manipulated-3 configs/manipulated.yaml --set model.weights=outputs/manipul
   --set 'augment.webp={p: 0.2, quality: [25, 90]}' --set 'augment.video={p: 0.35, crf: [20, 38]}' \
   --set 'augment.resize={p: 0.45, scale: [0.25, 1.1]}' --set 'augment.blur={p: 0.3, sigma: [0.3, 2.5]}' \
   --set augment.gray.p=0.1
+# In place of the third branch a head on levels of a network that nothing was trained on, beside the first.
+train frozen configs/frozen.yaml
+train with-frozen configs/default.yaml --set 'join.branches=[outputs/generated-320-2, outputs/frozen, outputs/manipulated-2]' \
+  --set 'join.kinds=[generated, generated, manipulated]' --set 'join.within=[1, 0.5, 1]'

@@ -61,6 +61,7 @@ def test_branches_of_the_shipped_model_are_its_logit_together():
         ("mobilenetv2", {}, "has 3 branches; say which"),
         ("mobilenetv2#4", {}, "branches are 1 to 3"),
         ("mobilenetv2#2", {}, "set model.backbone and model.shrink"),  # it was trained with shrink 2
+        ("mobilenetv2#1", {"backbone": "mobilenetv2-levels"}, "set model.backbone and model.shrink"),
         ("mobilenetv2#1", {"alpha": 0.5}, "wants a kernel of"),
         ("mobilenetv2#1", {"backbone": "mesonet"}, "convolutions"),
         ("mobilenetv2#1", {"head": HeadSpec(dense=(8,))}, "linear head"),

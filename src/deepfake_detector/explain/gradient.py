@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 PREFIX = "layer_cam"
+VOICES = "voices"
+"""The output of a joined network (N, V) that has them."""
+
 OPSET = 18
 """From it on a reduction takes its axes as an input."""
 
@@ -78,7 +81,8 @@ class _FineMap:
         head = self._head(cam)
         kernel = self._arrays[head.input[1]]
         # How far each voice speaks: the gradient of their soft maximum; 1 for a single one.
-        mean = self._node("ReduceMean", head.output[0], self._numbers(2, 3), keepdims=0)
+        given = any(output.name == VOICES for output in self._graph.output)
+        mean = VOICES if given else self._node("ReduceMean", head.output[0], self._numbers(2, 3), keepdims=0)
         voices = self._node("Softmax", mean, axis=1)
         maps, first = [], 0
         for source in self._sources(head):

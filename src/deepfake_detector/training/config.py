@@ -171,6 +171,15 @@ class LossConfig(_Strict):
     )
 
 
+class SoftConfig(_Strict):
+    """Where a picture has no fine detail, one kind of fake is taken to be rarer; see ``models.softness``."""
+
+    kind: Kind = Field(Kind.GENERATED, description="the kind whose voice then counts for less")
+    times: float = Field(20.0, gt=1.0, description="how many times rarer, where a picture is soft altogether")
+    begins: float = Field(description="the sharpness below which it begins; that of nearly all sharp pictures is above")
+    over: Positive = Field(0.3, description="how far below that a picture is soft altogether")
+
+
 class JoinConfig(_Strict):
     """Trained networks that become one, each a branch of it; see ``training.join``."""
 
@@ -183,6 +192,10 @@ class JoinConfig(_Strict):
     shares: tuple[Positive, ...] = Field(
         (),
         description="how common each of the kinds is among the fakes to expect; none: as the judged sets have it",
+    )
+    soft: SoftConfig | None = Field(
+        None,
+        description="kind, times, begins, over: in soft pictures one kind's voice counts for less; null: it does not",
     )
     within: tuple[Positive, ...] = Field(
         (),
@@ -203,6 +216,8 @@ class JoinConfig(_Strict):
                 raise ValueError(f"a fold names {len(fold)} runs for {len(self.branches)} branches")
         if self.kinds and len(self.kinds) != len(self.branches):
             raise ValueError(f"kinds has {len(self.kinds)} entries for {len(self.branches)} branches")
+        if self.soft and self.soft.kind not in self.kinds:
+            raise ValueError(f"soft names the kind {self.soft.kind}, for which no branch speaks; add it to kinds")
         if self.within and len(self.within) != len(self.branches):
             raise ValueError(f"within has {len(self.within)} entries for {len(self.branches)} branches")
         if self.shares and len(self.shares) != len(set(self.kinds)):

@@ -132,7 +132,7 @@ def _outputs(network: keras.Model) -> Any:
         logits, feature_map, features, *voices = parts(image, training=False)
         found = {"fake_logit": logits["fake"], "kind_logit": logits["kind"], "features": features}
         found |= dict(zip([VOICES], voices, strict=False))
-        return found | ({"cam": activation_map(network, feature_map)} if has_activation_map(network) else {})
+        return found | ({"cam": activation_map(network, feature_map, *voices)} if has_activation_map(network) else {})
 
     return outputs
 

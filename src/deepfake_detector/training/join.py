@@ -23,6 +23,7 @@ from deepfake_detector.training.data.manifest import read_data
 from deepfake_detector.training.data.samples import SYNTHETIC, Sample, Split, kind_target
 from deepfake_detector.training.fit import FitResult
 from deepfake_detector.training.models.joined import Floats, Mixture, SoftMaximum, joined_network
+from deepfake_detector.training.models.softness import Softness
 from deepfake_detector.training.prepare import TRAIN, chosen_samples, from_abroad, judged_loader
 from deepfake_detector.training.run import RunFolder
 from deepfake_detector.training.selection import Known, figures
@@ -61,10 +62,10 @@ def join(
     Raises ConfigError, DataError or WeightsError.
     """
     parts, more, unseen = _judge_all(config, settings, callback)
-    learnt_from = sum(len(judged) for judged, _ in parts)
+    learnt_from = sum(len(judged.samples) for judged in parts)
     parts += more
-    samples = [sample for judged, _ in parts for sample in judged]
-    logits = np.concatenate([found for _, found in parts])
+    samples = [sample for judged in parts for sample in judged.samples]
+    logits = np.concatenate([judged.logits for judged in parts])
     labels = np.array([int(sample.label) for sample in samples])
     kinds = np.array([_kind(sample) for sample in samples])
     names = np.array([sample.set for sample in samples])
@@ -80,8 +81,11 @@ def join(
     for path, weights, weight in zip(settings.branches, fake.weights, kind.weights, strict=True):
         logger.info("%s: %.3f · logit to its voice, %+.3f · logit to the kind", path.name, weights.sum(), weight)
     logger.info("offsets of the voices: %s", ", ".join(f"{offset:+.3f}" for offset in fake.offsets))
-    save_network(joined_network([_network(path) for path in settings.branches], fake, kind), folder / FINAL_FILE)
-    found = Logits(fake.of(logits).astype(np.float32), kind.of(logits).astype(np.float32))
+    soft = _softness(settings, voices)
+    branches = [_network(path) for path in settings.branches]
+    save_network(joined_network(branches, fake, kind, soft), folder / FINAL_FILE)
+    less = np.concatenate([judged.less for judged in parts])
+    found = Logits(fake.of(logits, less).astype(np.float32), kind.of(logits).astype(np.float32))
     known = Known(labels, kinds, tuple(name.removesuffix(SYNTHETIC) for name in names.tolist()))
     foreign = [name in unseen for name in known.sets]
     return FitResult((), found, figures(known, found.fake)), list(_rows(samples, found, foreign))
@@ -93,7 +97,7 @@ def _judge_all(
     """What is judged to learn how to join, what more to calibrate, and the sets of which the judges know nothing."""
     if settings.folds:
         parts = [_foreign(config, fold, callback) for fold in settings.folds]
-        return parts, [], {sample.set.removesuffix(SYNTHETIC) for samples, _ in parts for sample in samples}
+        return parts, [], {sample.set.removesuffix(SYNTHETIC) for judged in parts for sample in judged.samples}
     unseen = set(config.data.validate_only)
     _check_unseen(settings.branches, unseen)
     samples = [sample for sample in _samples(config) if sample.split is Split.VAL or sample.set in unseen]
@@ -101,7 +105,7 @@ def _judge_all(
     plain = config.model_copy(update={"synthetic": None})
     abroad = from_abroad(config.data)
     more = [_judged(plain, settings.branches, abroad, callback)] if abroad else []
-    return parts, more, unseen | {sample.set for samples, _ in more for sample in samples}
+    return parts, more, unseen | {sample.set for judged in more for sample in judged.samples}
 
 
 def _samples(config: TrainConfig) -> list[Sample]:
@@ -199,8 +203,18 @@ def _weights(labels: NDArray[np.int64], sets: NDArray[np.str_]) -> Floats:
     return set_weights(labels, np.where(np.char.endswith(sets, SYNTHETIC), SYNTHETIC, sets))
 
 
-Judged = tuple[tuple[Sample, ...], Floats]
-"""Samples, and the fake logits (N, B) of each network."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """N samples, the fake logits (N, B) of each network, and what their softness takes from each voice (N, V)."""
+
+    samples: tuple[Sample, ...]
+    logits: Floats
+    less: Floats
+
+
+def _softness(settings: JoinConfig, voices: Sequence[Kind]) -> Softness | None:
+    given = settings.soft
+    return Softness(voices.index(given.kind), given.times, given.begins, given.over) if given else None
 
 
 def _foreign(config: TrainConfig, fold: Sequence[Path], callback: Callback) -> Judged:
@@ -215,10 +229,15 @@ def _foreign(config: TrainConfig, fold: Sequence[Path], callback: Callback) -> J
 def _judged(config: TrainConfig, runs: Sequence[Path], samples: Sequence[Sample], callback: Callback) -> Judged:
     loader = judged_loader(config, samples, config.join.most if config.join else None, callback)
     judges = [predictor(_network(path)) for path in runs]
+    voices = tuple(dict.fromkeys(config.join.kinds)) if config.join else ()
+    soft = _softness(config.join, voices) if config.join else None
     callback.on_phase(PHASE, len(loader.samples), 0)
-    found = [np.stack([judge([batch]).fake for judge in judges], axis=1) for batch in _batches(loader, callback)]
+    found, less = [], []
+    for (batch,) in _batches(loader, callback):
+        found.append(np.stack([judge([(batch,)]).fake for judge in judges], axis=1))
+        less.append(np.asarray(soft.share(batch)) * soft.cost(len(voices)) if soft else np.zeros((len(batch), 1)))
     callback.on_end()
-    return loader.samples, np.concatenate(found).astype(np.float64)
+    return Judged(loader.samples, np.concatenate(found).astype(np.float64), np.concatenate(less).astype(np.float64))
 
 
 def _batches(loader: CropLoader, callback: Callback) -> Iterator[tuple[NDArray[np.uint8]]]:

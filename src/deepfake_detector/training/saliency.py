@@ -14,7 +14,7 @@ from deepfake_detector.core.errors import ConfigError
 from deepfake_detector.core.explanation import MapMethod
 from deepfake_detector.core.types import FloatArray
 from deepfake_detector.explain.maps import Crops
-from deepfake_detector.training.models.network import FEATURE_MAP, activation_map, has_activation_map
+from deepfake_detector.training.models.network import FEATURE_MAP, VOICES, activation_map, has_activation_map, joined
 from deepfake_detector.training.models.spec import LEVELS
 
 if TYPE_CHECKING:
@@ -64,8 +64,13 @@ def class_activation(network: keras.Model, crops: Crops, layer: str = FEATURE_MA
     """
     if not has_activation_map(network):
         raise ConfigError("an activation map needs a linear head; take grad-cam for this network")
-    features, _ = _features_and_gradients(network, crops, layer)
-    return np.asarray(activation_map(network, features), dtype=np.float32)
+    import keras
+    import tensorflow as tf
+
+    names = [layer, *([VOICES] if joined(network) else [])]
+    parts = keras.Model(network.input, [network.get_layer(name).output for name in names])
+    found = parts(tf.convert_to_tensor(crops), training=False)
+    return np.asarray(activation_map(network, *(found if joined(network) else [found])), dtype=np.float32)
 
 
 def layer_cam(network: keras.Model, crops: Crops, layer: str = FEATURE_MAP) -> FloatArray:

@@ -19,6 +19,7 @@ from deepfake_detector.training.models.network import (
     VOICES,
     linear_head,
 )
+from deepfake_detector.training.models.softness import Softness
 
 if TYPE_CHECKING:
     import keras
@@ -49,19 +50,21 @@ class SoftMaximum:
     weights: Floats
     offsets: Floats
 
-    def of(self, logits: Floats) -> Floats:
-        """Logits (N, B) → (N,)."""
-        found: Floats = np.logaddexp.reduce(logits @ self.weights + self.offsets, axis=1)
+    def of(self, logits: Floats, less: Floats | float = 0.0) -> Floats:
+        """Logits (N, B) → (N,); ``less`` (N, V) is taken from the voices."""
+        found: Floats = np.logaddexp.reduce(logits @ self.weights + self.offsets - less, axis=1)
         return found
 
 
-def joined_network(branches: Sequence[keras.Model], fake: SoftMaximum, kind: Mixture) -> keras.Model:
+def joined_network(
+    branches: Sequence[keras.Model], fake: SoftMaximum, kind: Mixture, soft: Softness | None = None
+) -> keras.Model:
     """One network: its fake logit is the soft maximum of its branches', its kind logit a mixture of them.
 
     The branches must have linear heads and take pictures of one size. The channels of their feature maps are put behind
     each other; the cells of a smaller map are repeated, which leaves its mean, and so the logit, as it is. The layer
     ``branch_maps`` (N, h, w, V) has the activation map of each voice, whose mean, in the layer ``voices`` (N, V), is
-    the voice.
+    the voice, less what ``soft`` takes from it.
     BatchNormalization is folded into the convolution before it, and weights are rounded to half precision (they stay
     float32 variables), so that a model file can keep them in half the space. Raises ConfigError.
     """
@@ -74,7 +77,13 @@ def joined_network(branches: Sequence[keras.Model], fake: SoftMaximum, kind: Mix
     feature_map = keras.layers.Concatenate(name=FEATURE_MAP)([_repeated(found, side) for found in parts])
     features = keras.layers.GlobalAveragePooling2D(name=FEATURES)(feature_map)
     maps = keras.layers.Conv2D(len(fake.offsets), 1, name=BRANCH_MAPS)
-    logits = keras.layers.GlobalAveragePooling2D(name=VOICES)(maps(feature_map))
+    evidence = maps(feature_map)
+    if soft:
+        cost = keras.layers.Dense(len(fake.offsets), use_bias=False, name="softness")
+        less = keras.layers.Reshape((1, 1, len(fake.offsets)))(cost(soft.share(image)))
+        evidence = keras.layers.Subtract()([evidence, less])
+        cost.set_weights([np.array([soft.cost(len(fake.offsets))], dtype=np.float32)])
+    logits = keras.layers.GlobalAveragePooling2D(name=VOICES)(evidence)
     head = keras.layers.Dense(1, name=KIND)
     outputs = {
         "fake": keras.ops.logsumexp(logits, axis=1),

@@ -106,11 +106,11 @@ def fake_head(network: keras.Model) -> keras.Layer:
     return network.get_layer(BRANCH_MAPS if joined(network) else FAKE)
 
 
-def activation_map(network: keras.Model, feature_map: tf.Tensor) -> tf.Tensor:
+def activation_map(network: keras.Model, feature_map: tf.Tensor, voices: tf.Tensor | None = None) -> tf.Tensor:
     """Where the fake logit comes from: feature map (N, h, w, c) → (N, h, w); after Zhou et al. 2016.
 
-    With a linear head its mean is the logit without the bias. In a joined network it is made of the branches' maps,
-    each as far as its branch speaks, and moved so that its mean is the logit.
+    With a linear head its mean is the logit without the bias. In a joined network, whose ``voices`` (N, V) are needed,
+    it is made of the voices' maps, each as far as its voice speaks, and moved so that its mean is the logit.
     """
     import tensorflow as tf
 
@@ -119,9 +119,8 @@ def activation_map(network: keras.Model, feature_map: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(fake_head(network).kernel)[None, None]
         return tf.squeeze(tf.nn.conv2d(feature_map, kernel, 1, "VALID"), axis=3)
     maps = fake_head(network)(feature_map)
-    logits = tf.reduce_mean(maps, axis=(1, 2))
-    mixed = tf.reduce_sum(maps * tf.nn.softmax(logits)[:, None, None, :], axis=3)
-    missing = tf.reduce_logsumexp(logits, axis=1) - tf.reduce_mean(mixed, axis=(1, 2))
+    mixed = tf.reduce_sum(maps * tf.nn.softmax(voices)[:, None, None, :], axis=3)
+    missing = tf.reduce_logsumexp(voices, axis=1) - tf.reduce_mean(mixed, axis=(1, 2))
     return mixed + missing[:, None, None]
 
 

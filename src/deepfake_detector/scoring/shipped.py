@@ -22,8 +22,8 @@ DEFAULT_MODEL: str = "mobilenetv2"
 SHIPPED: Mapping[str, ShippedPin] = MappingProxyType(
     {
         "mobilenetv2": ShippedPin(
-            onnx_sha256="45c3789fdf604630edbf2e884b16f5a1284f7eb9742b64646b0046c09a1244c6",
-            card_sha256="740a765613277db91a7f91a992164c4b55a9fde74bb1b89e84439f2de6ee9c67",
+            onnx_sha256="b93227e1af727771409147d3af99692f3cfd2bb8484c8df17c004f721630e502",
+            card_sha256="626ec703adc72aac8f465a7fc6c45342189c1a11d431b98c04425ee422275388",
         ),
     }
 )

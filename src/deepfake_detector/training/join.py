@@ -58,7 +58,8 @@ def join(
     validation pictures, and the sets of ``data.validate_only``, which none of them may know. Fakes synthesised from
     the reals of these are judged, too. The branches of one kind speak with one voice. How the logits are put together
     is fitted to these ("stacked generalization", Wolpert 1992), each set of a class weighing the same, and all
-    synthesised fakes as much as one set. The pictures of ``data.foreign`` are judged for calibration alone.
+    synthesised fakes as much as one set. What softness takes from a voice is not fitted, and taken afterwards. The
+    pictures of ``data.foreign`` are judged for calibration alone.
     Raises ConfigError, DataError or WeightsError.
     """
     parts, more, unseen = _judge_all(config, settings, callback)

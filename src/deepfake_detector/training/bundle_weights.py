@@ -138,13 +138,17 @@ class _Graph:
         return [found[place] for place in order or range(len(found))]
 
     def _channels(self, model: Any) -> list[int]:
-        """How many features each branch brings to where all come together."""
+        """How many features each branch brings to where all come together.
+
+        As many as its last convolution has channels, where the shapes in the file do not say.
+        """
         import onnx
 
         values = onnx.shape_inference.infer_shapes(model).graph.value_info
         shapes = {value.name: [side.dim_value for side in value.type.tensor_type.shape.dim] for value in values}
         (axis,) = (attribute.i for attribute in self._joint.attribute if attribute.name == "axis")
-        return [shapes[name][axis] for name in self._joint.input]
+        found = [shapes.get(name, [0] * (axis + 1))[axis] for name in self._joint.input]
+        return [count or len(convolutions[-1].bias) for count, convolutions in zip(found, self.branches, strict=True)]
 
     def _is_head(self, node: Any) -> bool:
         """Activation maps come from convolutions, too: of all branches, or to a single channel."""

@@ -28,10 +28,25 @@ from deepfake_detector.training.saliency import attention_rollout, class_activat
 from deepfake_detector.training.steps import Stepper
 from deepfake_detector.training.weights import network_with_weights
 
-SMALLEST = {"traces": 0.25, "mobilenetv2": 0.35, "mobilenetv3-small": 0.35, "mobilenetv3-large": 0.35}
+SMALLEST = {
+    "traces": 0.25,
+    "mobilenetv2": 0.35,
+    "mobilenetv2-levels": 0.35,
+    "mobilenetv3-small": 0.35,
+    "mobilenetv3-large": 0.35,
+}
 """The narrowest of a family that can be narrowed."""
 
-QUICK = ("mobilenetv2", "mobilenetv3-small", "efficientnet-b0", "vit-tiny", "mesonet", "mesoinception", "traces")
+QUICK = (
+    "mobilenetv2",
+    "mobilenetv2-levels",
+    "mobilenetv3-small",
+    "efficientnet-b0",
+    "vit-tiny",
+    "mesonet",
+    "mesoinception",
+    "traces",
+)
 LARGE = ("resnet50", "convnext-tiny", "xception", "densenet121", "efficientnetv2-b0")
 """The smallest of families whose smallest is large: the slow half of the contract is for the slow tests."""
 

@@ -79,4 +79,4 @@ train manipulated-3 configs/manipulated.yaml --set model.weights=outputs/manipul
 # In place of the third branch a head on levels of a network that nothing was trained on, beside the first.
 train frozen configs/frozen.yaml
 train with-frozen configs/default.yaml --set 'join.branches=[outputs/generated-320-2, outputs/frozen, outputs/manipulated-2]' \
-  --set 'join.kinds=[generated, generated, manipulated]' --set 'join.within=[1, 0.5, 1]'
+  --set 'join.kinds=[generated, generated, manipulated]' --set 'join.within=[1, 0.5, 1]' --set join.soft=null
